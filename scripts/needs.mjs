@@ -1,0 +1,66 @@
+// The programs that the tests use and npm does not bring: a Redis server and a Chromium.
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { StepFailed, step, toolEnvironment } from "./steps.mjs";
+
+const needs = [
+  { what: "Redis", programs: ["redis-server"], apt: "redis-server", brew: "redis" },
+  {
+    what: "Chromium",
+    variable: "CHROMIUM_PATH",
+    programs: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    apt: "chromium",
+    brew: "--cask chromium",
+  },
+];
+
+function executable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function onPath(program) {
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .some((folder) => folder !== "" && executable(join(folder, program)));
+}
+
+function isThere(need) {
+  if (need.variable && process.env[need.variable]) return executable(process.env[need.variable]);
+  return need.programs.some(onPath);
+}
+
+/** Installs what is missing where that is allowed; otherwise says what to run and throws StepFailed. */
+export async function systemNeeds() {
+  const missing = needs.filter((need) => !isThere(need));
+  if (missing.length === 0) return;
+  const names = missing.map((need) => need.what).join(" and ");
+  const packages = missing.map((need) => need.apt);
+  const install = ["-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", ...packages];
+
+  if (!onPath("apt-get")) {
+    const brew = missing.map((need) => `brew install ${need.brew}`).join(" && ");
+    process.stdout.write(`✗ The tests need ${names}. Install with: ${brew} (or your system's packages)\n`);
+    throw new StepFailed("system packages");
+  }
+  if (process.getuid?.() !== 0) {
+    process.stdout.write(
+      `✗ The tests need ${names}. Run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(" ")}\n`,
+    );
+    throw new StepFailed("system packages");
+  }
+  const env = { ...toolEnvironment(), DEBIAN_FRONTEND: "noninteractive" };
+  await step("package lists", "apt-get", ["-o", "DPkg::Lock::Timeout=300", "update"], env);
+  await step(packages.join(" and "), "apt-get", install, env);
+  const still = missing.filter((need) => !isThere(need));
+  if (still.length > 0) {
+    process.stdout.write(
+      `✗ ${still.map((need) => need.what).join(" and ")} not found after the installation.\n`,
+    );
+    throw new StepFailed("system packages");
+  }
+}
