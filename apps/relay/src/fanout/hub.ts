@@ -1,0 +1,135 @@
+/** From an event to those who get it: rooms by topic, one shared frame, one copy for each connection. */
+import { type Cursor, formatCursor, roomsOf, type Sequence, type Topic } from "@sharmo-relay/protocol";
+import type { EventEntry } from "../log/event-log.ts";
+import { epochAt } from "../log/lineage.ts";
+import type { Connection } from "./connection.ts";
+import { LiveFrame } from "./frames.ts";
+import type { FanoutNode, FanoutObserver } from "./node.ts";
+import type { State } from "./subscription.ts";
+
+/** How often every connection is told how far it is, in milliseconds; the promise is 5 s. */
+const cursorEveryMs = 4_000;
+
+export class Hub {
+  readonly node: FanoutNode;
+  readonly observe: FanoutObserver;
+  readonly #rooms = new Map<string, Set<Connection>>();
+  readonly #connections = new Set<Connection>();
+  readonly #waiting = new Set<Connection>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(node: FanoutNode, observe: FanoutObserver) {
+    this.node = node;
+    this.observe = observe;
+    this.#timer = setInterval(() => this.#tellCursors(), cursorEveryMs);
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Subscriptions of all connections, by what they are doing. */
+  countStates(): Record<State["kind"], number> {
+    const counts = { snapshot: 0, catching_up: 0, tailing: 0 };
+    for (const connection of this.#connections) {
+      for (const { state } of connection.subscriptions) counts[state.kind]++;
+    }
+    return counts;
+  }
+
+  add(connection: Connection): void {
+    this.#connections.add(connection);
+    this.observe.connections(1);
+  }
+
+  remove(connection: Connection): void {
+    this.#waiting.delete(connection);
+    if (this.#connections.delete(connection)) this.observe.connections(-1);
+  }
+
+  join(connection: Connection, topics: readonly Topic[]): void {
+    for (const { name } of topics) {
+      let room = this.#rooms.get(name);
+      if (room === undefined) {
+        room = new Set();
+        this.#rooms.set(name, room);
+      }
+      room.add(connection);
+    }
+  }
+
+  leave(connection: Connection, topics: readonly Topic[]): void {
+    for (const { name } of topics) {
+      const room = this.#rooms.get(name);
+      if (room?.delete(connection) && room.size === 0) this.#rooms.delete(name);
+    }
+  }
+
+  /** Some subscription of the connection is ahead of this node; it is looked at again with each entry. */
+  awaitNode(connection: Connection): void {
+    this.#waiting.add(connection);
+    this.node.compare();
+  }
+
+  /** The node has applied an entry: its position already includes it. */
+  applied(entry: EventEntry): void {
+    const targets = this.#targets(entry);
+    if (targets !== undefined) {
+      const frame = new LiveFrame(entry, this.cursorAt(entry.sequence));
+      let count = 0;
+      for (const connection of targets) if (connection.live(frame)) count++;
+      this.observe.delivered(count, "live");
+    }
+    if (this.#waiting.size > 0) this.#wake();
+  }
+
+  forked(fork: Sequence): void {
+    for (const connection of this.#connections) connection.forked(fork);
+    this.#wake();
+  }
+
+  /** Entries after `from` were trimmed unread; everyone catches up from there. */
+  restarted(from: Sequence): void {
+    for (const connection of this.#connections) connection.fallBehind(from);
+  }
+
+  /** The node is in step (again): what waited for it or for the log goes on. */
+  ready(): void {
+    for (const connection of this.#connections) connection.pump();
+  }
+
+  cursorAt(sequence: Sequence): Cursor {
+    return formatCursor(epochAt(this.node.history, sequence), sequence);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #targets(entry: EventEntry): Iterable<Connection> | undefined {
+    let first: Set<Connection> | undefined;
+    let union: Set<Connection> | undefined;
+    for (const name of roomsOf(entry)) {
+      const room = this.#rooms.get(name);
+      if (room === undefined) continue;
+      if (first === undefined) {
+        first = room;
+        continue;
+      }
+      union ??= new Set(first);
+      for (const connection of room) union.add(connection);
+    }
+    // a copy, since a connection that falls behind leaves its rooms while they are walked
+    return union ?? (first === undefined ? undefined : [...first]);
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const connection of waiting) connection.pump();
+  }
+
+  #tellCursors(): void {
+    for (const connection of this.#connections) connection.tellCursor();
+  }
+}

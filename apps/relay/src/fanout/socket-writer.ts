@@ -1,0 +1,99 @@
+/**
+ * Writes to one Socket.IO socket. The only file that knows the insides of Engine.IO and ws: how much of what was
+ * written is still waiting, and that a WebSocket frame can be made once for all sockets.
+ *
+ * Everything goes through the engine's own buffer, acks and pings included, so that order is kept.
+ */
+import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
+import type { Socket } from "socket.io";
+import type { EventEntry } from "../log/event-log.ts";
+import { eventPacket, type LiveFrame } from "./frames.ts";
+import type { Sink } from "./sink.ts";
+
+/** Longest wait for a sign of draining before the socket is looked at again, in milliseconds. */
+const lookAgainMs = 1_000;
+
+type WriteOptions = Parameters<Socket["conn"]["write"]>[1];
+
+const frames = new WeakMap<LiveFrame, Buffer[]>();
+
+/** The WebSocket frame of `4<packet>`, the Engine.IO message; the same for every socket. */
+function sharedFrame(frame: LiveFrame): Buffer[] {
+  const made = frames.get(frame);
+  if (made !== undefined) return made;
+  const payload = Buffer.from(`4${frame.packet}`);
+  const parts = [frameHeader(payload.length), payload];
+  frames.set(frame, parts);
+  return parts;
+}
+
+/** Header of a final, unmasked text frame (RFC 6455, 5.2). */
+function frameHeader(length: number): Buffer {
+  if (length < 126) return Buffer.from([0x81, length]);
+  if (length < 65_536) {
+    const header = Buffer.from([0x81, 126, 0, 0]);
+    header.writeUInt16BE(length, 2);
+    return header;
+  }
+  const header = Buffer.alloc(10);
+  header.writeUInt16BE(0x817f, 0);
+  header.writeBigUInt64BE(BigInt(length), 2);
+  return header;
+}
+
+export class SocketWriter implements Sink {
+  readonly #socket: Socket;
+  /** Characters handed to the engine since it last passed its buffer on: no other figure has them. */
+  #queued = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.conn.on("flush", () => {
+      this.#queued = 0;
+    });
+  }
+
+  buffered(): number {
+    return this.#queued + transportBytes(this.#socket);
+  }
+
+  whenDrained(call: () => void): void {
+    // the transport's own "drain" comes when the last write was taken; the engine's comes when it was handed over
+    const { transport } = this.#socket.conn;
+    const done = (): void => {
+      clearTimeout(timer);
+      transport.off("drain", done);
+      call();
+    };
+    const timer = setTimeout(done, lookAgainMs);
+    transport.on("drain", done);
+  }
+
+  live(frame: LiveFrame): void {
+    this.#write(frame.packet, sharedFrame(frame));
+  }
+
+  event(entry: EventEntry, meta: EventMeta): void {
+    this.#write(eventPacket(entry, meta));
+  }
+
+  notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void {
+    this.#write(`2${JSON.stringify([name, notice])}`);
+  }
+
+  #write(packet: string, wsPreEncodedFrame?: Buffer[]): void {
+    this.#queued += packet.length;
+    const options = wsPreEncodedFrame === undefined ? {} : { wsPreEncodedFrame };
+    // the engine's options type does not name this one, though its websocket transport reads it
+    this.#socket.conn.write(packet, options as WriteOptions);
+  }
+}
+
+/** What Node and ws hold of a WebSocket; polling has nothing but the engine's buffer. */
+function transportBytes(socket: Socket): number {
+  const transport: object = socket.conn.transport;
+  if (!("socket" in transport)) return 0;
+  const ws = transport.socket;
+  if (typeof ws !== "object" || ws === null || !("bufferedAmount" in ws)) return 0;
+  return typeof ws.bufferedAmount === "number" ? ws.bufferedAmount : 0;
+}

@@ -1,0 +1,195 @@
+/**
+ * One subscription: topics, a position, and a state. Pure; the shell (`connection.ts`) does what `plan` says.
+ *
+ *                 ┌────────────── lagging, restarted ──────────────┐
+ *                 ▼                                                │
+ *     snapshot ─▶ catching_up ── position = the node's: join ──▶ tailing
+ *                 │    ▲
+ *                 └────┘ pages from memory or the log
+ *
+ * - tailing: joined to its rooms; its position is the node's position, always.
+ * - catching_up: in no room; fed in pages until its position equals the node's, then joined in the same tick (M).
+ *   A position beyond the node's waits for the node (M).
+ * - snapshot: the latest values as they stood at `at` are on their way; goes on catching up from exactly `at`.
+ * - After a fork every position is cut down to the fork (M); a tailing one with the node's own.
+ * A page counts only if it was read under the epoch and head the node believes in now (M).
+ */
+import type { Epoch, Sequence, SubscriptionId, Topic } from "@sharmo-relay/protocol";
+import { matches, patternMatches } from "@sharmo-relay/protocol";
+import type { Entry, EventEntry, LogRange } from "../log/event-log.ts";
+
+export type State =
+  | { readonly kind: "snapshot"; readonly at: Sequence; readonly rest: readonly EventEntry[] }
+  | { readonly kind: "catching_up"; readonly position: Sequence; readonly reading: boolean }
+  | { readonly kind: "tailing" };
+
+export interface Subscription {
+  readonly id: SubscriptionId;
+  /** In the order asked, each once. */
+  readonly topics: readonly Topic[];
+  readonly conflate: boolean;
+  readonly state: State;
+  /** Per type, up to where a gap was told; nothing at or below is delivered any more. */
+  readonly told: ReadonlyMap<string, Sequence>;
+}
+
+/** What a subscription sees of its node. */
+export interface NodeView {
+  readonly epoch: Epoch;
+  readonly position: Sequence;
+  /** Memory holds everything after this. */
+  readonly memoryStart: Sequence;
+}
+
+export type Plan =
+  | { readonly do: "nothing" }
+  | { readonly do: "show"; readonly rest: readonly EventEntry[] }
+  | { readonly do: "join" }
+  | { readonly do: "await_node" }
+  | { readonly do: "memory"; readonly after: Sequence; readonly through: Sequence }
+  | { readonly do: "read"; readonly after: Sequence; readonly through: Sequence };
+
+/** What to do next, if the socket can take more. */
+export function plan(subscription: Subscription, node: NodeView): Plan {
+  const { state } = subscription;
+  if (state.kind === "tailing") return { do: "nothing" };
+  if (state.kind === "snapshot") return { do: "show", rest: state.rest };
+  if (state.reading) return { do: "nothing" };
+  if (state.position > node.position) return { do: "await_node" };
+  if (state.position === node.position) return { do: "join" };
+  return {
+    do: state.position >= node.memoryStart ? "memory" : "read",
+    after: state.position,
+    through: node.position,
+  };
+}
+
+/** The position up to which everything was sent, told as a gap, or is of no concern. */
+export function positionOf(subscription: Subscription, node: Pick<NodeView, "position">): Sequence {
+  const { state } = subscription;
+  if (state.kind === "tailing") return node.position;
+  return state.kind === "snapshot" ? state.at : state.position;
+}
+
+export function at(subscription: Subscription, state: State): Subscription {
+  return { ...subscription, state };
+}
+
+export function catchingUp(position: Sequence): State {
+  return { kind: "catching_up", position, reading: false };
+}
+
+/** The first `count` values of the snapshot were sent. */
+export function shown(subscription: Subscription, count: number): Subscription {
+  const { state } = subscription;
+  if (state.kind !== "snapshot") return subscription;
+  const rest = state.rest.slice(count);
+  return at(subscription, rest.length === 0 ? catchingUp(state.at) : { ...state, rest });
+}
+
+/** The log is another one after `fork`. A tailing subscription goes with its node. */
+export function forked(subscription: Subscription, fork: Sequence): Subscription {
+  const { state } = subscription;
+  switch (state.kind) {
+    case "tailing":
+      return subscription;
+    case "snapshot":
+      if (state.at <= fork) return subscription;
+      return at(subscription, {
+        kind: "snapshot",
+        at: fork,
+        rest: state.rest.filter((e) => e.sequence <= fork),
+      });
+    case "catching_up":
+      return at(subscription, catchingUp(Math.min(state.position, fork)));
+  }
+}
+
+export interface MissingPart {
+  readonly topics: readonly Topic[];
+  /** False if only topics with a key are concerned: the log does not say whose events were trimmed. */
+  readonly certain: boolean;
+  readonly from: Sequence;
+  readonly to: Sequence;
+}
+
+export type Page =
+  /** Read under another epoch or head, or for another position: read again. */
+  | { readonly use: false }
+  | {
+      readonly use: true;
+      readonly missing: MissingPart | undefined;
+      readonly entries: readonly EventEntry[];
+      /** The subscription after `missing` was told and `entries` were sent. */
+      readonly subscription: Subscription;
+    };
+
+/** Judges a page read for the position `after`. */
+export function takePage(subscription: Subscription, range: LogRange, after: Sequence, node: NodeView): Page {
+  const { state } = subscription;
+  const fits =
+    state.kind === "catching_up" &&
+    state.position === after &&
+    range.after <= after &&
+    range.through > after &&
+    range.epoch === node.epoch &&
+    range.head >= range.through &&
+    range.through <= node.position;
+  if (!fits) return { use: false };
+  const missing = missingIn(subscription, range.trimmedThrough, after);
+  const told =
+    missing === undefined ? subscription.told : withTold(subscription, range.trimmedThrough, after);
+  const next: Subscription = { ...subscription, told, state: catchingUp(range.through) };
+  return { use: true, missing, entries: wanted(next, range.entries, after), subscription: next };
+}
+
+/** The gap after `position`, if any that was not told yet. Exact for whole types: the highest trimmed one is missing. */
+export function missingIn(
+  subscription: Pick<Subscription, "topics" | "told">,
+  trimmedThrough: ReadonlyMap<string, Sequence>,
+  position: Sequence,
+): MissingPart | undefined {
+  const gone = [...trimmedThrough].filter(
+    ([type, through]) => through > position && through > (subscription.told.get(type) ?? 0),
+  );
+  const topics = subscription.topics.filter((topic) =>
+    gone.some(([type]) => patternMatches(topic.pattern, type)),
+  );
+  if (topics.length === 0) return undefined;
+  const concerned = gone.filter(([type]) => topics.some((topic) => patternMatches(topic.pattern, type)));
+  return {
+    topics,
+    certain: topics.some((topic) => topic.filter === undefined),
+    from: Math.min(...concerned.map(([type]) => Math.max(position, subscription.told.get(type) ?? 0))),
+    to: Math.max(...concerned.map(([, through]) => through)),
+  };
+}
+
+/** Remembers what was told, so that each gap is told once and nothing of it is delivered after. */
+export function withTold(
+  subscription: Pick<Subscription, "topics" | "told">,
+  trimmedThrough: ReadonlyMap<string, Sequence>,
+  position: Sequence,
+): ReadonlyMap<string, Sequence> {
+  const told = new Map(subscription.told);
+  for (const [type, through] of trimmedThrough) {
+    const concerned = subscription.topics.some((topic) => patternMatches(topic.pattern, type));
+    if (concerned && through > position) told.set(type, Math.max(through, told.get(type) ?? 0));
+  }
+  return told;
+}
+
+/** What of these entries belongs to the subscription and comes after the position. */
+export function wanted(
+  subscription: Pick<Subscription, "topics" | "told">,
+  entries: readonly Entry[],
+  after: Sequence,
+): EventEntry[] {
+  return entries.filter(
+    (entry): entry is EventEntry =>
+      entry.kind === "event" &&
+      entry.sequence > after &&
+      entry.sequence > (subscription.told.get(entry.type) ?? 0) &&
+      subscription.topics.some((topic) => matches(topic, entry)),
+  );
+}

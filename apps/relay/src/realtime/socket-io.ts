@@ -1,0 +1,207 @@
+/** Protocol 1 over Socket.IO (`docs/protocol.md`): handshake, requests, and what ends a connection. */
+import type { Server as HttpServer, IncomingMessage } from "node:http";
+import { type ConnectErrorData, type ErrorCode, protocolVersion, type Refusal } from "@sharmo-relay/protocol";
+import { Server, type Socket } from "socket.io";
+import { Decoder } from "socket.io-parser";
+import type { Principal, TokenVerifier } from "../auth/principal.ts";
+import type { Config } from "../config.ts";
+import { Connection } from "../fanout/connection.ts";
+import type { Hub } from "../fanout/hub.ts";
+import { openSubscription, refuse, refuseUngranted } from "../fanout/open.ts";
+import { SocketWriter } from "../fanout/socket-writer.ts";
+import { originAllowed } from "./origin.ts";
+import { RequestBudget } from "./rate.ts";
+import { RawJsonEncoder } from "./raw-json.ts";
+import { readEvents } from "./read.ts";
+import { readRead, readSubscribe, readToken, readUnsubscribe } from "./requests.ts";
+import { renewalRefusal, Session } from "./session.ts";
+
+export interface RealtimeDeps {
+  readonly settings: Config["realtime"];
+  readonly hub: Hub;
+  readonly tokens: TokenVerifier;
+  /** False while the node may not answer for what clients are allowed to see. */
+  inStep(): boolean;
+  /** Something unexpected inside a request; no data of the client in it. */
+  failed(error: unknown): void;
+}
+
+/** Largest frame a client may send, in bytes. */
+const maxFrameBytes = 64 * 1024;
+/** Requests of one connection: at once, and per second after. */
+const requests = { burst: 250, perSecond: 20, waiting: 250 };
+
+interface SocketData {
+  principal: Principal;
+}
+
+export function serveSocketIo(http: HttpServer, deps: RealtimeDeps): Server {
+  const { settings } = deps;
+  const io = new Server<never, never, never, SocketData>(http, {
+    serveClient: false,
+    transports: [...settings.transports],
+    maxHttpBufferSize: maxFrameBytes,
+    perMessageDeflate: false,
+    httpCompression: false,
+    connectTimeout: 10_000,
+    cors: { origin: settings.allowedOrigins.includes("*") ? "*" : [...settings.allowedOrigins] },
+    parser: { Encoder: RawJsonEncoder, Decoder },
+    allowRequest: (request, done) => {
+      const refusal = refuseRequest(request, deps);
+      done(refusal, refusal === undefined);
+    },
+  });
+  io.use((socket, next) => {
+    welcome(socket, deps).then(next, (error: unknown) => {
+      deps.failed(error);
+      next(connectError("unavailable", "the relay could not check the token; try again"));
+    });
+  });
+  io.on("connection", (socket) => serve(socket, deps));
+  return io;
+}
+
+/** Refused with 403 or 503 before the connection exists: a stock client tries again. */
+function refuseRequest(request: IncomingMessage, deps: RealtimeDeps): string | undefined {
+  if (!originAllowed(request, deps.settings.allowedOrigins)) return "origin_refused";
+  return deps.inStep() ? undefined : "unavailable";
+}
+
+async function welcome(
+  socket: Socket<never, never, never, SocketData>,
+  deps: RealtimeDeps,
+): Promise<Error | undefined> {
+  const auth: unknown = socket.handshake.auth;
+  const { protocol } = (typeof auth === "object" && auth !== null ? auth : {}) as { protocol?: unknown };
+  if (protocol !== undefined && protocol !== protocolVersion) {
+    return connectError("unsupported_protocol", `this relay speaks protocol ${protocolVersion}`);
+  }
+  const token = readToken(auth);
+  if (token === undefined) {
+    return connectError("unauthenticated", "a token is needed: connect with { auth: { token } }");
+  }
+  const verified = await deps.tokens.verify(token);
+  if (!verified.ok) return connectError(verified.code, verified.message);
+  socket.data.principal = verified.principal;
+  return undefined;
+}
+
+function connectError(code: ErrorCode, message: string): Error & { data: ConnectErrorData } {
+  return Object.assign(new Error(message), { data: { code, message } });
+}
+
+function serve(socket: Socket<never, never, never, SocketData>, deps: RealtimeDeps): void {
+  const { principal } = socket.data;
+  const writer = new SocketWriter(socket);
+  const connection = new Connection(deps.hub, writer, principal, deps.settings.maxBufferedBytes);
+  const session = new Session(principal, {
+    expiring: (at) => writer.notice("relay.token_expiring", { expires_at: new Date(at).toISOString() }),
+    expired: () => socket.disconnect(true),
+  });
+  socket.on("disconnect", () => {
+    session.close();
+    connection.close();
+  });
+  const answer = answering(socket, deps);
+  answer("subscribe", (payload, reply) => subscribe(connection, payload, deps, reply));
+  answer("unsubscribe", (payload, reply) => {
+    reply(unsubscribe(connection, payload, deps));
+    return Promise.resolve();
+  });
+  answer("authenticate", async (payload, reply) =>
+    reply(await authenticate(connection, session, payload, deps)),
+  );
+  answer("read", async (payload, reply) => {
+    const read = readRead(payload, deps.settings.maxTopics);
+    if (!read.ok) return reply(read);
+    reply(refuseUngranted(connection, read.request.topics) ?? (await readEvents(deps.hub, read.request)));
+  });
+}
+
+type Reply = (answer: unknown) => void;
+
+/**
+ * Requests of one connection are answered one after the other, in the order they came; a request without an
+ * acknowledgement is carried out all the same.
+ */
+function answering(
+  socket: Socket<never, never, never, SocketData>,
+  deps: RealtimeDeps,
+): (name: string, handle: (payload: unknown, reply: Reply) => Promise<void>) => void {
+  const budget = new RequestBudget(requests.burst, requests.perSecond, Date.now());
+  let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
+  return (name, handle) => {
+    const listener = (...args: unknown[]): void => {
+      const acknowledge = args.at(-1);
+      const reply: Reply = (answer) => {
+        if (typeof acknowledge === "function") acknowledge(answer);
+      };
+      if (!budget.take(Date.now()) || waiting >= requests.waiting) {
+        return reply(
+          refuse("rate_limited", `at most ${requests.perSecond} requests a second on one connection`),
+        );
+      }
+      waiting++;
+      last = last
+        .then(() => (socket.connected ? handle(args[0], reply) : undefined))
+        .catch((error: unknown) => {
+          deps.failed(error);
+          reply(refuse("unavailable", "the relay could not carry this out; try again"));
+        })
+        .finally(() => {
+          waiting--;
+        });
+    };
+    // the socket's event map is closed to typed names; these are the protocol's
+    (socket as Socket).on(name, listener);
+  };
+}
+
+async function subscribe(
+  connection: Connection,
+  payload: unknown,
+  deps: RealtimeDeps,
+  reply: Reply,
+): Promise<void> {
+  const read = readSubscribe(payload, deps.settings.maxTopics);
+  if (!read.ok) return reply(read);
+  const { request } = read;
+  const more = request.topics.filter((topic) => connection.holder(topic) === undefined).length;
+  if (connection.topicCount + more > deps.settings.maxTopics) {
+    const { maxTopics } = deps.settings;
+    return reply(
+      refuse(
+        "too_many_topics",
+        `at most ${maxTopics} topics on one connection, ${connection.topicCount} held`,
+      ),
+    );
+  }
+  await openSubscription(connection, request, reply);
+}
+
+function unsubscribe(connection: Connection, payload: unknown, deps: RealtimeDeps): { ok: true } | Refusal {
+  const read = readUnsubscribe(payload, deps.settings.maxTopics);
+  if (!read.ok) return read;
+  if (read.request.kind === "topics") connection.drop(read.request.topics);
+  else connection.end(read.request.subscription);
+  return { ok: true };
+}
+
+async function authenticate(
+  connection: Connection,
+  session: Session,
+  payload: unknown,
+  deps: RealtimeDeps,
+): Promise<{ ok: true; expires_at: string; dropped: string[] } | Refusal> {
+  const token = readToken(payload);
+  if (token === undefined) return refuse("unauthenticated", "authenticate takes { token }");
+  const verified = await deps.tokens.verify(token);
+  const refusal = renewalRefusal(connection.principal, verified);
+  if (refusal !== undefined || !verified.ok) {
+    return refuse(refusal?.code ?? "unauthenticated", refusal?.message ?? "the token was refused");
+  }
+  session.renewed(verified.principal);
+  const dropped = connection.renew(verified.principal);
+  return { ok: true, expires_at: new Date(verified.principal.expiresAtMs).toISOString(), dropped };
+}

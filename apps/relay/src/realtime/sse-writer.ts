@@ -1,0 +1,49 @@
+/** Writes to one Server-Sent Events response (WHATWG HTML, 9.2). */
+import type { ServerResponse } from "node:http";
+import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
+import { eventStream, type LiveFrame, streamText } from "../fanout/frames.ts";
+import type { Sink } from "../fanout/sink.ts";
+import type { EventEntry } from "../log/event-log.ts";
+
+/** Longest wait for a sign of draining before the response is looked at again, in milliseconds. */
+const lookAgainMs = 1_000;
+
+export class SseWriter implements Sink {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  buffered(): number {
+    return this.#response.writableLength;
+  }
+
+  whenDrained(call: () => void): void {
+    const done = (): void => {
+      clearTimeout(timer);
+      this.#response.off("drain", done);
+      call();
+    };
+    const timer = setTimeout(done, lookAgainMs);
+    this.#response.on("drain", done);
+  }
+
+  live(frame: LiveFrame): void {
+    this.#response.write(frame.stream);
+  }
+
+  /** Snapshots have no cursor and so no `id`: a client that comes back goes on from the last event it has. */
+  event(entry: EventEntry, meta: EventMeta): void {
+    this.#response.write(eventStream(entry, meta.cursor));
+  }
+
+  notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void {
+    this.#response.write(streamText(name, JSON.stringify(notice)));
+  }
+
+  /** The last word before the stream ends. */
+  error(error: { code: string; message: string }): void {
+    this.#response.end(streamText("relay.error", JSON.stringify(error)));
+  }
+}

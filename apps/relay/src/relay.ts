@@ -1,0 +1,307 @@
+/**
+ * One relay: its log, its place in the log's order, and the doors to it. Puts the parts together, starts them, and
+ * ends them in the order that loses nothing.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { join } from "node:path";
+import { formatCursor } from "@sharmo-relay/protocol";
+import { createApi } from "./api/app.ts";
+import type { Condition, Readiness, RetryOutcome } from "./api/deps.ts";
+import { loadStatic } from "./api/static.ts";
+import { authenticate } from "./auth/bearer.ts";
+import { createDevTokens } from "./auth/dev-token.ts";
+import { createTokenVerifier } from "./auth/tokens.ts";
+import type { Config } from "./config.ts";
+import type { DevSecrets } from "./dev-secrets.ts";
+import { Hub } from "./fanout/hub.ts";
+import { apiNode, fanoutNode } from "./fanout-node.ts";
+import { clientAddress, networksOf } from "./ingest/address.ts";
+import { retryQuarantined } from "./ingest/retry.ts";
+import { createWebhookHandler } from "./ingest/webhook.ts";
+import type { EventLog, LogSettings } from "./log/event-log.ts";
+import { createLogger, type Logger } from "./observe/logger.ts";
+import { createMetrics, type Metrics } from "./observe/metrics.ts";
+import { serveSocketIo } from "./realtime/socket-io.ts";
+import { createSseHandler } from "./realtime/sse.ts";
+import { Follower } from "./tail/follower.ts";
+import { Trimmer } from "./tail/trimmer.ts";
+
+export interface RelayOptions {
+  /** Development secrets in use; none in production. */
+  readonly development?: Partial<DevSecrets>;
+  /** Folder of the built dashboard; none is served if it holds no page. */
+  readonly page?: string;
+  readonly logger?: Logger;
+}
+
+export interface Relay {
+  readonly port: number;
+  readonly engine: EventLog["engine"];
+  /** Lets what is being received be answered, closes everything, within about three seconds. */
+  stop(): Promise<void>;
+}
+
+/** Memory of recent events, in bytes. */
+const memoryBytes = 64 * 1024 * 1024;
+const maxTypes = 1_000;
+const commandTimeoutMs = 1_500;
+/** How long webhooks that are being received may take once the relay is to stop. */
+const finishMs = 1_200;
+
+/**
+ * Starts a relay. Rejects with a `LogError` if the log cannot be used, or with the listener's own error if the port
+ * cannot be had; then nothing is left running.
+ */
+export async function startRelay(config: Config, options: RelayOptions = {}): Promise<Relay> {
+  const logger = options.logger ?? createLogger({ level: config.logLevel, production: config.production });
+  const metrics = createMetrics();
+  const log = await openLog(config, logger);
+  const closers: (() => Promise<void> | void)[] = [() => log.close()];
+  try {
+    const page = options.page === undefined ? undefined : await loadStatic(options.page);
+    const follower = createFollower(config, log, logger, metrics, () => hub);
+    const hub = new Hub(fanoutNode(follower), metrics.fanout);
+    closers.push(
+      () => follower.close(),
+      () => hub.close(),
+    );
+    metrics.watch({
+      head: () => follower.tail?.heard ?? 0,
+      position: () => follower.tail?.position ?? 0,
+      subscriptions: () => hub.countStates(),
+    });
+    const trimmer = new Trimmer(log, (error) =>
+      logger.warn({ err: error }, "old events could not be removed"),
+    );
+    closers.push(() => trimmer.close());
+
+    const tokens = createTokenVerifier(config.auth);
+    const webhooks = new Set<Promise<void>>();
+    const http = createServer();
+    const realtime = {
+      settings: config.realtime,
+      hub,
+      tokens,
+      inStep: () => follower.inStep(),
+      failed: (error: unknown) => logger.error({ err: error }, "a request of a client failed"),
+    };
+    route(http, config, {
+      webhook: ingest(config, follower, log, logger, metrics, webhooks),
+      stream: createSseHandler({ ...realtime, authorize: (request) => authenticate(request, tokens) }),
+      rest: createApi({
+        log,
+        node: apiNode(follower),
+        verifier: tokens,
+        retryQuarantined: (id) => retry(id, follower, log),
+        readiness: () => readiness(config, follower),
+        metrics,
+        logger,
+        page,
+        devToken: devToken(config, options.development),
+      }).callback(),
+    });
+    const io = serveSocketIo(http, realtime);
+    await listen(http, config);
+    // in the background: without its log the relay is up, answers 503, and becomes ready when the log does
+    void follower.start();
+    const port = portOf(http);
+    let stopping: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+      await Promise.race([Promise.allSettled([...webhooks]), pause(finishMs)]);
+      io.close().catch((error: unknown) => logger.warn({ err: error }, "sockets could not be closed"));
+      http.closeAllConnections();
+      await closed;
+      await closeAll(closers, logger);
+    };
+    return {
+      port,
+      engine: log.engine,
+      stop: () => {
+        stopping ??= stop();
+        return stopping;
+      },
+    };
+  } catch (error) {
+    await closeAll(closers, logger);
+    throw error;
+  }
+}
+
+/** Only the engine in use is loaded: the other's native parts need not even be installed. */
+async function openLog(config: Config, logger: Logger): Promise<EventLog> {
+  const settings: LogSettings = {
+    ...(config.log.retention === undefined ? {} : { retention: config.log.retention }),
+    dedupeMs: config.log.dedupeMs,
+    latestMax: config.log.latestMax,
+    maxTypes,
+    commandTimeoutMs,
+  };
+  if (config.redisUrl !== undefined) {
+    const { openRedisLog } = await import("./log/redis-log.ts");
+    return openRedisLog({ url: config.redisUrl, settings, logger });
+  }
+  const { openEmbeddedLog } = await import("./log/embedded-log.ts");
+  return openEmbeddedLog({ dir: join(config.dataDir, "log"), settings });
+}
+
+function createFollower(
+  config: Config,
+  log: EventLog,
+  logger: Logger,
+  metrics: Metrics,
+  hub: () => Hub,
+): Follower {
+  return new Follower({
+    log,
+    memory: { maxEntries: config.realtime.memoryEvents, maxBytes: memoryBytes },
+    latestMax: config.log.latestMax,
+    listener: {
+      applied: (entry) => {
+        if (entry.kind === "event") hub().applied(entry);
+      },
+      forked: (fork) => {
+        logger.warn({ fork }, "the log is another one from here on; positions after it fall back to it");
+        hub().forked(fork);
+      },
+      restarted: (from) => hub().restarted(from),
+      ready: () => {
+        logger.info({ engine: log.engine }, "in step with the event log");
+        hub().ready();
+      },
+      trouble: (code, message) => {
+        logger.warn({ code }, message);
+        if (code === "announcements_lost") metrics.tail.announcementsLost(1);
+      },
+    },
+  });
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+function ingest(
+  config: Config,
+  follower: Follower,
+  log: EventLog,
+  logger: Logger,
+  metrics: Metrics,
+  underWay: Set<Promise<void>>,
+): Handle {
+  const trusted = networksOf(config.trustProxy);
+  const handle = createWebhookHandler({
+    settings: config.webhook,
+    accept: (event) => follower.accept(event),
+    quarantine: log.quarantine,
+    clientAddress: (request) => clientAddress(request, trusted),
+    observe: {
+      outcome: (outcome) => metrics.ingest.answered(outcome),
+      acceptTook: (seconds) => metrics.ingest.acceptTook(seconds),
+      schemaProblem: () => metrics.ingest.schemaProblem(),
+      idReused: (type, id) => {
+        logger.warn({ id, type }, "an event id came again with other content; it is in quarantine");
+      },
+      failed: (code, error) => {
+        if (code !== "timeout" && code !== "unexpected") metrics.log.failed(code);
+        logger.warn({ code, err: error }, "a webhook could not be stored; the sender will try again");
+      },
+    },
+  });
+  return (request, response) => {
+    const work = handle(request, response);
+    underWay.add(work);
+    return work.finally(() => underWay.delete(work));
+  };
+}
+
+async function retry(id: string, follower: Follower, log: EventLog): Promise<RetryOutcome> {
+  const item = await log.quarantine.get(id);
+  if (item === undefined) return { status: "not_found" };
+  const result = await retryQuarantined(item, {
+    accept: (event) => follower.accept(event),
+    quarantine: log.quarantine,
+  });
+  switch (result.status) {
+    case "accepted": {
+      const { epoch, entry } = result.accepted;
+      return { status: "accepted", id: entry.id, cursor: formatCursor(epoch, entry.sequence) };
+    }
+    case "duplicate":
+      return { status: "duplicate", id: result.id };
+    case "invalid":
+      return { status: "refused", reason: item.reason, message: result.message };
+  }
+}
+
+function readiness(config: Config, follower: Follower): Readiness {
+  const warnings: Condition[] = (follower.state?.warnings ?? [])
+    .filter((warning) => !warning.blocking)
+    .map(({ code, message }) => ({ code, message }));
+  if (config.webhook.secrets.length === 0) {
+    const message = "SHARMO_WEBHOOK_SECRETS is not set: webhooks are answered 503 until it is";
+    warnings.push({ code: "not_configured", message });
+  }
+  return { reasons: follower.reasons(), warnings };
+}
+
+function devToken(
+  config: Config,
+  development: Partial<DevSecrets> | undefined,
+): ReturnType<typeof createDevTokens> | undefined {
+  const secret = config.production ? undefined : development?.jwtSecret;
+  return secret === undefined ? undefined : createDevTokens(secret, config.auth);
+}
+
+function route(
+  http: Server,
+  config: Config,
+  to: {
+    webhook: Handle;
+    stream: Handle;
+    rest: (request: IncomingMessage, response: ServerResponse) => unknown;
+  },
+): void {
+  http.on("request", (request, response) => {
+    const path = pathOf(request);
+    if (path === config.webhook.path) void to.webhook(request, response);
+    else if (path === "/v1/stream") void to.stream(request, response);
+    else to.rest(request, response);
+  });
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? "/";
+  const mark = url.indexOf("?");
+  return mark < 0 ? url : url.slice(0, mark);
+}
+
+function listen(http: Server, config: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    http.listen({ port: config.port, ...(config.host === undefined ? {} : { host: config.host }) }, () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function portOf(http: Server): number {
+  const address = http.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+/** The other way round than they were opened; one that fails does not keep the others open. */
+async function closeAll(closers: (() => Promise<void> | void)[], logger: Logger): Promise<void> {
+  for (const close of closers.reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      logger.warn({ err: error }, "a part could not be closed");
+    }
+  }
+}

@@ -1,0 +1,408 @@
+/**
+ * Keeps this node in step with the log: the shell around `Tail`. It asks for epoch and head once a second and after
+ * every interruption, one question in flight; fills holes; puts what this node accepts into its own memory before
+ * the sender is answered; and says whether the node is fit to serve.
+ *
+ *     starting ──first answer──▶ following ──▶ closed
+ *                                │   ▲
+ *                          answer missing or a hole that stays open: not in step, readiness says why
+ */
+import type { Position, Sequence } from "@sharmo-relay/protocol";
+import type {
+  Accepted,
+  Announcement,
+  Entry,
+  EventLog,
+  Known,
+  LatestValues,
+  LogRange,
+  LogState,
+  NewEvent,
+  Retention,
+} from "../log/event-log.ts";
+import { maxRange } from "../log/event-log.ts";
+import { LatestTable } from "../log/latest.ts";
+import { endOf, runningEpoch } from "../log/lineage.ts";
+import type { MemoryLimits } from "./memory.ts";
+import { Pages } from "./pages.ts";
+import { Tail } from "./tail.ts";
+
+export interface FollowerListener {
+  /** An entry takes its place: fan it out. */
+  applied(entry: Entry): void;
+  forked(fork: Sequence): void;
+  restarted(from: Sequence): void;
+  /** The first answer of the log, or the node is in step again. */
+  ready(): void;
+  /** Something went wrong that a person should see; `code` is closed, `message` holds no data. */
+  trouble(code: "log_error" | "announcements_lost" | "blocked", message: string): void;
+}
+
+export interface Reason {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Where a client's cursor stands on this node's log. */
+export type Placed =
+  | { readonly kind: "at"; readonly sequence: Sequence }
+  | { readonly kind: "beyond_head" }
+  /** Nobody knows its epoch: what was between is lost to us. */
+  | { readonly kind: "unknown_epoch" }
+  | { readonly kind: "unavailable" };
+
+export interface FollowerOptions {
+  readonly log: EventLog;
+  readonly listener: FollowerListener;
+  readonly memory: Omit<MemoryLimits, "maxAgeMs">;
+  readonly latestMax: number;
+  readonly compareMs?: number;
+  readonly now?: () => number;
+}
+
+/** A node that heard nothing of the log for this long refuses handshakes. */
+const outOfStepMs = 5_000;
+/** How long other nodes have after an epoch change to tell the log of branches they know. */
+const unknownEpochGraceMs = 5_000;
+
+export class Follower {
+  readonly #log: EventLog;
+  readonly #listener: FollowerListener;
+  readonly #options: FollowerOptions;
+  readonly #compareMs: number;
+  readonly #now: () => number;
+  readonly pages: Pages;
+  readonly #latest: LatestTable;
+  #tail: Tail | undefined;
+  /** The table is right once the position has reached this. */
+  #latestFrom: Sequence = Number.POSITIVE_INFINITY;
+  #lastState: LogState | undefined;
+  #lastAnswerAt = 0;
+  #lastError: Reason = { code: "starting", message: "the log has not answered yet" };
+  #connection = 0;
+  #unannounced = 0;
+  #headAtLastCompare: Sequence | undefined;
+  #inFlight: Promise<boolean> | undefined;
+  #filling: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopListening: (() => Promise<void>) | undefined;
+  #early: Announcement[] = [];
+  #closed = false;
+
+  constructor(options: FollowerOptions) {
+    this.#log = options.log;
+    this.#listener = options.listener;
+    this.#options = options;
+    this.#compareMs = options.compareMs ?? 1_000;
+    this.#now = options.now ?? Date.now;
+    this.#latest = new LatestTable(options.latestMax);
+    this.pages = new Pages((after, through) => this.#log.readRange(after, through, this.#tail?.known()));
+  }
+
+  /** Resolves after the first try; the node becomes ready whenever the log answers. */
+  async start(): Promise<void> {
+    this.#relisten();
+    await this.compare();
+    this.#schedule();
+  }
+
+  get tail(): Tail | undefined {
+    return this.#tail;
+  }
+
+  known(): Known | undefined {
+    return this.#tail?.known();
+  }
+
+  /** The log's own answer to the last compare. */
+  get state(): LogState | undefined {
+    return this.#lastState;
+  }
+
+  /** Accepts through the log; what is new is in this node's memory before this resolves (M). */
+  async accept(event: NewEvent): Promise<Accepted> {
+    const accepted = await this.#log.accept(event, this.#tail?.known());
+    if (accepted.status === "accepted") {
+      this.#hear({ epoch: accepted.epoch, sequence: accepted.entry.sequence, entry: accepted.entry }, true);
+    }
+    return accepted;
+  }
+
+  /** The latest values at exactly the node's position; undefined while they are read anew. */
+  latestNow(): LatestTable | undefined {
+    return this.#tail !== undefined && this.#tail.position >= this.#latestFrom ? this.#latest : undefined;
+  }
+
+  /** True if the node may answer for what clients are allowed to see and have seen. */
+  inStep(): boolean {
+    return (
+      this.#tail !== undefined &&
+      this.#tail.block === undefined &&
+      this.#now() - this.#lastAnswerAt < outOfStepMs
+    );
+  }
+
+  /** Why the node is not ready; empty if it is. */
+  reasons(): Reason[] {
+    const tail = this.#tail;
+    if (tail === undefined) return [this.#lastError];
+    const reasons: Reason[] = [];
+    if (tail.block !== undefined) reasons.push(tail.block);
+    if (this.#now() - this.#lastAnswerAt > 2 * this.#compareMs + 500) reasons.push(this.#lastError);
+    for (const w of this.#lastState?.warnings ?? [])
+      if (w.blocking) reasons.push({ code: w.code, message: w.message });
+    if (tail.heard - tail.position > maxRange) {
+      reasons.push({
+        code: "behind",
+        message: `this node is ${tail.heard - tail.position} events behind the log`,
+      });
+    }
+    return reasons;
+  }
+
+  /** Finds the place of a client's cursor, after asking the log where only it can tell. */
+  async place(cursor: Position): Promise<Placed> {
+    const placed = this.placeNow(cursor);
+    if (placed.kind === "at") return placed;
+    if (!(await this.compare())) return { kind: "unavailable" };
+    const again = this.placeNow(cursor);
+    if (again.kind !== "unknown_epoch" || this.#log.alone) return again;
+    return (this.#lastState?.epochAgeMs ?? 0) >= unknownEpochGraceMs ? again : { kind: "unavailable" };
+  }
+
+  /** As `place`, from what is known now. */
+  placeNow(cursor: Position): Placed {
+    const tail = this.#tail;
+    if (tail === undefined) return { kind: "unavailable" };
+    const end = endOf(tail.history, cursor.epoch);
+    if (end === undefined) return { kind: "unknown_epoch" };
+    if (end === Number.POSITIVE_INFINITY && cursor.sequence > tail.heard) return { kind: "beyond_head" };
+    return { kind: "at", sequence: Math.min(cursor.sequence, end) };
+  }
+
+  /** Asks the log for epoch and head; true if an answer was taken over. One question in flight. */
+  compare(): Promise<boolean> {
+    this.#inFlight ??= this.#compare().finally(() => {
+      this.#inFlight = undefined;
+    });
+    return this.#inFlight;
+  }
+
+  async #compare(): Promise<boolean> {
+    for (let attempt = 0; attempt < 3 && !this.#closed; attempt++) {
+      const connection = this.#connection;
+      try {
+        if (this.#latestFrom === Number.POSITIVE_INFINITY) await this.#loadLatest();
+        const state = await this.#log.state(this.#tail?.known());
+        // asked on an earlier connection, perhaps of a demoted master: ask again (M)
+        if (connection !== this.#connection) continue;
+        this.#takeOver(state);
+        return true;
+      } catch (error) {
+        this.#failed(error);
+        return false;
+      }
+    }
+    return false;
+  }
+
+  #takeOver(state: LogState): void {
+    const wasOut = !this.inStep();
+    this.#lastState = state;
+    this.#lastAnswerAt = this.#now();
+    const tail = this.#tail;
+    if (tail === undefined) return;
+    tail.takeOver(state.history, state.head);
+    this.#watchAnnouncements(tail, state.head);
+    if (wasOut && this.inStep()) this.#listener.ready();
+    this.#settle();
+  }
+
+  /** The table and the position it belongs to, from one look. */
+  async #loadLatest(): Promise<void> {
+    const values = await this.#log.readLatest(this.#tail?.known());
+    if (this.#closed) return;
+    const tail = this.#tail;
+    if (tail === undefined) {
+      const { retention } = await this.#log.state(undefined);
+      this.#begin(values, retention);
+      return;
+    }
+    // the answer may be older or newer than what was applied meanwhile
+    if (runningEpoch(values.history).epoch !== tail.epoch || values.head < tail.memory.start) return;
+    this.#latest.load(values.entries.filter((entry) => entry.sequence <= tail.position));
+    for (let sequence = values.head + 1; sequence <= tail.position; sequence++) {
+      const entry = tail.memory.at(sequence);
+      if (entry?.kind === "event") this.#latest.apply(entry);
+    }
+    this.#latestFrom = values.head;
+  }
+
+  #begin(values: LatestValues, retention: Retention): void {
+    this.#latest.load(values.entries);
+    this.#latestFrom = values.head;
+    const tail = new Tail(
+      { history: values.history, head: values.head },
+      memoryLimits(this.#options.memory, retention),
+      {
+        applied: (entry) => this.#applied(entry),
+        forked: (fork) => this.#forked(fork),
+        restarted: (from) => this.#restarted(from),
+      },
+      this.#now,
+    );
+    this.#tail = tail;
+    for (const announcement of this.#early.splice(0)) tail.hear(announcement);
+  }
+
+  #applied(entry: Entry): void {
+    if (entry.kind === "event") this.#latest.apply(entry);
+    this.#listener.applied(entry);
+  }
+
+  #forked(fork: Sequence): void {
+    this.pages.forget();
+    this.#latestFrom = Number.POSITIVE_INFINITY;
+    this.#headAtLastCompare = undefined;
+    this.#listener.forked(fork);
+  }
+
+  #restarted(from: Sequence): void {
+    this.#latestFrom = Number.POSITIVE_INFINITY;
+    this.#listener.restarted(from);
+  }
+
+  #hear(announcement: Announcement, own: boolean): void {
+    if (this.#tail === undefined) {
+      if (this.#early.length < maxEarly) this.#early.push(announcement);
+      return;
+    }
+    this.#tail.hear(announcement, own);
+    this.#settle();
+  }
+
+  /** Does what the tail needs next: asks, or fills its hole. */
+  #settle(): void {
+    const need = this.#tail?.need();
+    if (need === undefined || need.kind === "nothing" || this.#closed) return;
+    if (need.kind === "ask") {
+      void this.compare();
+    } else {
+      this.#filling ??= this.#fill().finally(() => {
+        this.#filling = undefined;
+      });
+    }
+  }
+
+  async #fill(): Promise<void> {
+    // announcements come one behind the other: give the one that is missing a moment before the log is asked
+    await new Promise((resolve) => setTimeout(resolve, holePatienceMs));
+    for (;;) {
+      const tail = this.#tail;
+      const need = tail?.need();
+      if (tail === undefined || need?.kind !== "fill" || this.#closed) return;
+      let range: LogRange;
+      try {
+        range = await this.#log.readRange(
+          need.after,
+          Math.min(need.through, need.after + maxRange),
+          tail.known(),
+        );
+      } catch (error) {
+        this.#failed(error);
+        return;
+      }
+      if (range.epoch !== tail.epoch) {
+        void this.compare();
+        return;
+      }
+      // the hole may have closed by itself meanwhile, then the answer does not fit and is not needed
+      if (tail.position === need.after) tail.fill(range);
+      if (tail.block !== undefined) this.#listener.trouble("blocked", tail.block.message);
+    }
+  }
+
+  /** Two compares running that find what was never announced: the subscriber connection is worthless. */
+  #watchAnnouncements(tail: Tail, head: Sequence): void {
+    const before = this.#headAtLastCompare;
+    this.#headAtLastCompare = head;
+    if (before === undefined || this.#log.alone) return;
+    this.#unannounced = tail.announced < before && before > this.#listeningSince ? this.#unannounced + 1 : 0;
+    if (this.#unannounced < 2) return;
+    this.#unannounced = 0;
+    this.#listener.trouble(
+      "announcements_lost",
+      "events are stored but not announced to this node; listening anew",
+    );
+    this.#relisten();
+  }
+
+  #listeningSince: Sequence = 0;
+
+  #relisten(): void {
+    const stop = this.#stopListening;
+    this.#stopListening = undefined;
+    this.#listeningSince = this.#tail?.heard ?? 0;
+    this.#connection++;
+    const listen = async (): Promise<void> => {
+      await stop?.();
+      if (this.#closed) return;
+      const stopNew = await this.#log.listen({
+        announced: (announcement) => this.#hear(announcement, false),
+        reconnected: () => {
+          this.#connection++;
+          void this.compare();
+        },
+      });
+      if (this.#closed) await stopNew();
+      else this.#stopListening = stopNew;
+    };
+    listen().catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    const message = error instanceof Error ? error.message : "unknown error";
+    const code =
+      error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "log_error";
+    if (this.#lastError.message !== message || this.inStep()) this.#listener.trouble("log_error", message);
+    this.#lastError = { code, message };
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#tail?.memory.expire(this.#now());
+        void this.compare().finally(() => {
+          this.#settle();
+          this.#schedule();
+        });
+      },
+      this.#compareMs * (0.9 + Math.random() * 0.2),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#stopListening?.();
+    await this.#inFlight;
+    await this.#filling;
+  }
+}
+
+const maxEarly = 1_024;
+const holePatienceMs = 5;
+
+/** Memory never reaches further back than two thirds of the shortest retention, in age and in count (M). */
+function memoryLimits(wanted: FollowerOptions["memory"], retention: Retention): MemoryLimits {
+  const rules = [retention.default, ...retention.types.values()];
+  const age = Math.min(...rules.map((rule) => rule.maxAgeMs));
+  const count = Math.min(...rules.map((rule) => rule.maxCount ?? Number.POSITIVE_INFINITY));
+  return {
+    maxEntries: Math.max(1, Math.min(wanted.maxEntries, Math.floor((count * 2) / 3))),
+    maxBytes: wanted.maxBytes,
+    maxAgeMs: (age * 2) / 3,
+  };
+}
