@@ -6,10 +6,13 @@ import type { Epoch, Sequence } from "@sharmo-relay/protocol";
 import { type LogRange, maxRange } from "../log/event-log.ts";
 
 const maxCached = 64;
+/** A page is kept for a storm of clients, not for ever: what retention took must be missed soon. Milliseconds. */
+const keptMs = 5_000;
 
 interface Cached {
   readonly epoch: Epoch;
   readonly range: LogRange;
+  readonly readAt: number;
 }
 
 export class Pages {
@@ -30,16 +33,18 @@ export class Pages {
     const through = Math.min(start + maxRange, target);
     const cached = this.#cache.get(start);
     if (cached !== undefined) {
-      if (cached.epoch === epoch && cached.range.through >= through) return cached.range;
+      const fresh = performance.now() - cached.readAt < keptMs;
+      if (fresh && cached.epoch === epoch && cached.range.through >= through) return cached.range;
       this.#cache.delete(start);
     }
     const key = `${epoch} ${start} ${through}`;
     const running = this.#reading.get(key);
     if (running !== undefined) return running;
+    const readAt = performance.now();
     const reading = this.#read(start, through).finally(() => this.#reading.delete(key));
     this.#reading.set(key, reading);
     const range = await reading;
-    if (range.epoch === epoch) this.#keep(start, { epoch, range });
+    if (range.epoch === epoch) this.#keep(start, { epoch, range, readAt });
     return range;
   }
 
