@@ -26,7 +26,7 @@ async function run(
     return fail(startError(error, config));
   }
   for (const note of notes) logger.warn(note);
-  announce(config, relay);
+  announce(config, relay, development);
   let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
@@ -41,7 +41,7 @@ async function run(
   }
 }
 
-function announce(config: Config, relay: Relay): void {
+function announce(config: Config, relay: Relay, development: Partial<DevSecrets>): void {
   const address = `http://${hostName(config.host)}:${relay.port}`;
   const log = relay.engine === "redis" ? "Redis, at REDIS_URL" : `embedded, in ${config.dataDir}`;
   const lines = [
@@ -49,6 +49,10 @@ function announce(config: Config, relay: Relay): void {
     `  page      ${address}/`,
     `  webhooks  POST ${address}${config.webhook.path}`,
     `  log       ${log}`,
+    // in development only: whoever tries things out needs it to sign
+    ...(development.webhookSecret === undefined
+      ? []
+      : [`  secret    ${development.webhookSecret} signs the webhooks`]),
     "  Ctrl-C ends it",
   ];
   process.stdout.write(`${lines.join("\n")}\n`);

@@ -75,7 +75,10 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
     );
     closers.push(() => trimmer.close());
 
-    const tokens = createTokenVerifier(config.auth);
+    const tokens = createTokenVerifier(config.auth, {
+      onKeysUnavailable: (error) =>
+        logger.warn({ err: error }, "the keys of JWT_JWKS_URL could not be fetched"),
+    });
     const webhooks = new Set<Promise<void>>();
     const http = createServer();
     const realtime = {
@@ -165,6 +168,7 @@ function createFollower(
         hub().forked(fork);
       },
       restarted: (from) => hub().restarted(from),
+      holeFilled: () => metrics.tail.holeFilled(),
       ready: () => {
         logger.info({ engine: log.engine }, "in step with the event log");
         hub().ready();

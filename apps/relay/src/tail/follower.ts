@@ -32,6 +32,8 @@ export interface FollowerListener {
   applied(entry: Entry): void;
   forked(fork: Sequence): void;
   restarted(from: Sequence): void;
+  /** Entries whose announcements did not come were read from the log. */
+  holeFilled(): void;
   /** The first answer of the log, or the node is in step again. */
   ready(): void;
   /** Something went wrong that a person should see; `code` is closed, `message` holds no data. */
@@ -317,7 +319,8 @@ export class Follower {
         return;
       }
       // the hole may have closed by itself meanwhile, then the answer does not fit and is not needed
-      if (tail.position === need.after) tail.fill(range);
+      if (tail.position === need.after && tail.fill(range) && tail.position > need.after)
+        this.#listener.holeFilled();
       if (tail.block !== undefined) this.#listener.trouble("blocked", tail.block.message);
     }
   }

@@ -1,0 +1,166 @@
+/**
+ * What the relay counts. Every label comes from a closed set of ours; nothing a sender or a client wrote becomes a
+ * label, or a stranger could grow the figures without end and read them out again.
+ */
+import { type Delivery, gapReasons, type IngestCode, ingestCodes } from "@sharmo-relay/protocol";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { LogErrorCode } from "../log/event-log.ts";
+
+const ingestOutcomes = ["accepted", "duplicate", "challenge", "request_timeout", ...ingestCodes] as const;
+type IngestOutcome = "accepted" | "duplicate" | "challenge" | "request_timeout" | IngestCode;
+
+const subscriptionStates = ["snapshot", "catching_up", "tailing"] as const;
+type SubscriptionState = (typeof subscriptionStates)[number];
+
+const deliveries = ["live", "catch_up", "snapshot", "redelivery"] as const;
+
+const pageSources = ["memory", "log"] as const;
+
+const logErrorCodes: readonly LogErrorCode[] = [
+  "unavailable",
+  "not_writable",
+  "unusable",
+  "in_use",
+  "closed",
+];
+
+/** What is looked up when someone scrapes. */
+interface MetricsSource {
+  /** Highest sequence this node has heard of. */
+  head(): number;
+  /** Up to where this node has fanned out. */
+  position(): number;
+  subscriptions(): Readonly<Record<SubscriptionState, number>>;
+}
+
+export interface Metrics {
+  readonly ingest: {
+    answered(outcome: IngestOutcome): void;
+    /** From the first byte of the webhook to the answer of the log. */
+    acceptTook(seconds: number): void;
+    /** An event of a known type that lacks a documented field. */
+    schemaProblem(): void;
+  };
+  readonly log: { failed(code: LogErrorCode): void };
+  readonly tail: {
+    /** Bytes on the bus that are no announcement. */
+    junkAnnouncement(): void;
+    /** Announcements that should have come and did not. */
+    announcementsLost(count: number): void;
+    holeFilled(): void;
+  };
+  /** Fits `FanoutObserver` of `fanout/node.ts`. */
+  readonly fanout: {
+    delivered(count: number, kind: "live" | Delivery): void;
+    /** A client fell behind and is catching up. */
+    lagged(): void;
+    paged(source: (typeof pageSources)[number]): void;
+    /** A reason that the protocol does not know is not counted. */
+    gap(reason: string): void;
+    subscriptions(change: 1 | -1): void;
+    connections(change: 1 | -1): void;
+  };
+  readonly realtime: { frameBytes(count: number): void };
+  /** Takes the figures that are looked up from here on; before that they are 0. */
+  watch(source: MetricsSource): void;
+  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  let source: MetricsSource | undefined;
+
+  /** A counter whose every label value exists from the start, so that a rate has something to begin with. */
+  const counter = <L extends string>(name: string, help: string, label: string, values: readonly L[]) => {
+    const made = new Counter({ name: `sharmo_relay_${name}`, help, labelNames: [label], registers });
+    const children = new Map(values.map((value) => [value, made.labels(value)]));
+    for (const child of children.values()) child.inc(0);
+    return (value: L, count = 1): void => children.get(value)?.inc(count);
+  };
+  const plainCounter = (name: string, help: string) => {
+    const made = new Counter({ name: `sharmo_relay_${name}`, help, registers });
+    return (count = 1): void => made.inc(count);
+  };
+  const gauge = (name: string, help: string, read: (from: MetricsSource) => number): void => {
+    new Gauge({
+      name: `sharmo_relay_${name}`,
+      help,
+      registers,
+      collect() {
+        if (source !== undefined) this.set(read(source));
+      },
+    });
+  };
+
+  const answered = counter("webhooks_total", "Webhooks answered, by outcome", "outcome", ingestOutcomes);
+  const accept = new Histogram({
+    name: "sharmo_relay_accept_duration_seconds",
+    help: "From the first byte of a webhook until it is stored",
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5],
+    registers,
+  });
+  const schemaProblems = plainCounter("schema_problems_total", "Events that lack a documented field");
+  const logFailed = counter(
+    "log_errors_total",
+    "Failed calls to the event log, by code",
+    "code",
+    logErrorCodes,
+  );
+  const junk = plainCounter("junk_announcements_total", "Messages on the bus that are no announcement");
+  const lost = plainCounter("announcements_lost_total", "Announcements that did not come");
+  const holes = plainCounter("holes_filled_total", "Holes in the order that were filled from the log");
+  const delivered = counter("deliveries_total", "Events written to clients, by kind", "kind", deliveries);
+  const pages = counter(
+    "catch_up_pages_total",
+    "Pages for catching up, by where they came from",
+    "source",
+    pageSources,
+  );
+  const gaps = counter("gaps_total", "Gaps told to clients, by reason", "reason", gapReasons);
+  const bytes = plainCounter("frame_bytes_total", "Bytes of frames written to clients");
+  gauge("head_sequence", "Highest sequence this node has heard of", (from) => from.head());
+  gauge("fanout_sequence", "Sequence up to which this node has fanned out", (from) => from.position());
+  const lagged = plainCounter("lagged_total", "Times that a client fell behind and began to catch up");
+  const open = new Gauge({ name: "sharmo_relay_subscriptions_open", help: "Subscriptions", registers });
+  const connected = new Gauge({ name: "sharmo_relay_connections", help: "Clients connected", registers });
+  new Gauge({
+    name: "sharmo_relay_subscriptions",
+    help: "Subscriptions, by what they are doing",
+    labelNames: ["state"],
+    registers,
+    collect() {
+      const counts = source?.subscriptions();
+      for (const state of subscriptionStates) this.set({ state }, counts?.[state] ?? 0);
+    },
+  });
+
+  return {
+    ingest: {
+      answered,
+      acceptTook: (seconds) => accept.observe(seconds),
+      schemaProblem: () => schemaProblems(),
+    },
+    log: { failed: logFailed },
+    tail: { junkAnnouncement: () => junk(), announcementsLost: lost, holeFilled: () => holes() },
+    fanout: {
+      delivered: (count, kind) => delivered(kind, count),
+      lagged: () => lagged(),
+      paged: (source) => pages(source),
+      gap: (reason) => {
+        const known = gapReasons.find((r) => r === reason);
+        if (known !== undefined) gaps(known);
+      },
+      subscriptions: (change) => open.inc(change),
+      connections: (change) => connected.inc(change),
+    },
+    realtime: { frameBytes: bytes },
+    watch(from) {
+      source = from;
+    },
+    async render() {
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
