@@ -20,6 +20,8 @@ export interface NodeOptions {
   readonly redisUrl?: string;
   readonly dataDir?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: a free one. */
+  readonly port?: number;
   /** Do not wait until it is ready. */
   readonly early?: boolean;
 }
@@ -33,7 +35,7 @@ export async function tempDir(): Promise<string> {
 export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const dataDir = options.dataDir ?? (await tempDir());
   const loaded = loadConfig({
-    PORT: "0",
+    PORT: String(options.port ?? 0),
     HOST: "127.0.0.1",
     RELAY_DATA_DIR: dataDir,
     SHARMO_WEBHOOK_SECRETS: webhookSecret,
