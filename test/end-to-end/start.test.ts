@@ -63,8 +63,8 @@ describe("the relay at start", () => {
     const dir = await tempDir();
     await writeFile(join(dir, "a-file"), "x");
     expect(await refusal({ dataDir: join(dir, "a-file"), env: secrets })).toContain("a-file");
-    await mkdir(join(dir, "foreign", "log", "event-log"), { recursive: true });
-    await writeFile(join(dir, "foreign", "log", "event-log", "data.mdb"), "not a database");
+    await mkdir(join(dir, "foreign", "event-log"), { recursive: true });
+    await writeFile(join(dir, "foreign", "event-log", "data.mdb"), "not a database");
     expect(await refusal({ dataDir: join(dir, "foreign"), env: secrets })).toContain("foreign");
   });
 

@@ -3,7 +3,6 @@
  * ends them in the order that loses nothing.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { join } from "node:path";
 import { formatCursor } from "@sharmo-relay/protocol";
 import { createApi } from "./api/app.ts";
 import type { Condition, Readiness, RetryOutcome } from "./api/deps.ts";
@@ -145,7 +144,7 @@ async function openLog(config: Config, logger: Logger): Promise<EventLog> {
     return openRedisLog({ url: config.redisUrl, settings, logger });
   }
   const { openEmbeddedLog } = await import("./log/embedded-log.ts");
-  return openEmbeddedLog({ dir: join(config.dataDir, "log"), settings });
+  return openEmbeddedLog({ dir: config.dataDir, settings });
 }
 
 function createFollower(

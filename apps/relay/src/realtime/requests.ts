@@ -76,7 +76,7 @@ export function readToken(payload: unknown): string | undefined {
   return typeof token === "string" && token !== "" ? token : undefined;
 }
 
-export function readCursor(value: unknown): Position | undefined | "bad" {
+function readCursor(value: unknown): Position | undefined | "bad" {
   if (value === undefined || value === null) return undefined;
   return parseCursor(value) ?? "bad";
 }

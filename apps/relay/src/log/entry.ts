@@ -1,0 +1,109 @@
+/**
+ * How an entry is stored and announced: two header lines, then the event's bytes as received.
+ *
+ *     1 <at> <late: 0 or 1>\n
+ *     {"k":"event","id":…,"t":type,"c":created_at,"f":[[key,value],…],"e":entity}\n
+ *     <body>
+ *
+ * The first line is written by the log (only it knows the time and what is late), the second by ingest. The leading
+ * number is the format's version; a node that does not know it must not go on.
+ */
+import { type Filter, filterKeys, parseEpoch, type Sequence } from "@sharmo-relay/protocol";
+import { type Announcement, type Entry, LogError, type NewEvent } from "./event-log.ts";
+
+const entryFormat = 1;
+
+const newline = 0x0a;
+
+/** The second header line, without its line break. */
+export function encodeHeader(event: NewEvent): string {
+  return JSON.stringify({
+    k: "event",
+    id: event.id,
+    t: event.type,
+    c: event.createdAt,
+    f: event.filters.map((f) => [f.key, f.value]),
+    ...(event.entity === undefined ? {} : { e: event.entity }),
+  });
+}
+
+export function encodeEntry(at: number, late: boolean, header: string, body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${entryFormat} ${at} ${late ? 1 : 0}\n${header}\n`), body]);
+}
+
+/** Reads an entry; throws `LogError` `unusable` when it is not one this build can read. */
+export function decodeEntry(sequence: Sequence, bytes: Buffer): Entry {
+  const first = bytes.indexOf(newline);
+  const second = first < 0 ? -1 : bytes.indexOf(newline, first + 1);
+  const line = /^([0-9]{1,6}) ([0-9]{1,16}) ([01])$/.exec(bytes.toString("latin1", 0, Math.max(first, 0)));
+  if (second < 0 || line === null) throw unreadable(sequence, "it has no header");
+  if (line[1] !== String(entryFormat))
+    throw unreadable(sequence, `its format is ${line[1]}, this build reads ${entryFormat}`);
+  const header: unknown = parseJson(bytes.toString("utf8", first + 1, second));
+  if (typeof header !== "object" || header === null)
+    throw unreadable(sequence, "its header is not an object");
+  const h = header as Record<string, unknown>;
+  const at = Number(line[2]);
+  const body = bytes.subarray(second + 1);
+  if (typeof h["k"] !== "string") throw unreadable(sequence, "its header names no kind");
+  if (h["k"] !== "event") return { kind: "control", sequence, control: h["k"], at, body };
+  const { id, t, c, e } = h;
+  if (typeof id !== "string" || typeof t !== "string" || typeof c !== "number" || !Array.isArray(h["f"])) {
+    throw unreadable(sequence, "its header is incomplete");
+  }
+  const filters = h["f"].map((f) => decodeFilter(sequence, f));
+  const entry = {
+    kind: "event" as const,
+    sequence,
+    id,
+    type: t,
+    createdAt: c,
+    filters,
+    at,
+    late: line[3] === "1",
+    body,
+  };
+  return typeof e === "string" ? { ...entry, entity: e } : entry;
+}
+
+function decodeFilter(sequence: Sequence, filter: unknown): Filter {
+  const [name, value] = Array.isArray(filter) ? filter : [];
+  const key = filterKeys.find((k) => k === name);
+  if (key === undefined || typeof value !== "string") throw unreadable(sequence, "its filters are malformed");
+  return { key, value };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(sequence: Sequence, why: string): LogError {
+  return new LogError("unusable", `entry ${sequence} of the log cannot be read: ${why}`);
+}
+
+/** Entries above this are announced by their number alone. */
+export const maxAnnouncedBytes: number = 16 * 1024;
+
+/**
+ * Reads an announcement: `<version> <epoch> <sequence>\n`, followed by the entry unless it is too large to carry. Of a
+ * version it does not know it takes only epoch and sequence; `undefined` for anything
+ * that is not an announcement.
+ */
+export function decodeAnnouncement(bytes: Buffer): Announcement | undefined {
+  const end = bytes.indexOf(newline);
+  if (end < 0 || end > 80) return undefined;
+  const line = /^([0-9]{1,6}) ([a-z0-9]{10,32}) ([1-9][0-9]{0,15})$/.exec(bytes.toString("latin1", 0, end));
+  const epoch = line === null ? undefined : parseEpoch(line[2] ?? "");
+  const sequence = Number(line?.[3]);
+  if (epoch === undefined || !Number.isSafeInteger(sequence)) return undefined;
+  if (line?.[1] !== String(entryFormat) || end + 1 === bytes.length) return { epoch, sequence };
+  try {
+    return { epoch, sequence, entry: decodeEntry(sequence, bytes.subarray(end + 1)) };
+  } catch {
+    return { epoch, sequence };
+  }
+}
