@@ -1,3 +1,4 @@
+import http from "node:http";
 import { Manager } from "socket.io-client";
 import { describe, expect, it } from "vitest";
 import { endWithTest } from "../support/cleanup.ts";
@@ -101,6 +102,40 @@ describe("a stock socket.io-client", () => {
     const friend = open(url, auth, { origin: "https://app.example.com" });
     await until(() => friend.socket.connected);
     expect(stranger.socket.connected).toBe(false);
+  });
+
+  it("is refused with 403 or 503 before there is a connection, so that it tries again", async () => {
+    const upgrade = async (url: string, headers: Record<string, string>): Promise<number | undefined> => {
+      const { hostname, port } = new URL(url);
+      const request = http.get({
+        host: hostname,
+        port,
+        path: "/socket.io/?EIO=4&transport=websocket",
+        headers: {
+          connection: "Upgrade",
+          upgrade: "websocket",
+          "sec-websocket-version": "13",
+          "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+          ...headers,
+        },
+      });
+      return new Promise((resolve, reject) => {
+        request.on("response", (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        request.on("upgrade", (_response, socket) => {
+          socket.destroy();
+          resolve(101);
+        });
+        request.on("error", reject);
+      });
+    };
+    const { url } = await startNode();
+    expect(await upgrade(url, { origin: "https://evil.example.com" })).toBe(403);
+    expect(await upgrade(url, { origin: url })).toBe(101);
+    const without = await startNode({ redisUrl: "redis://127.0.0.1:1", early: true });
+    expect(await upgrade(without.url, {})).toBe(503);
   });
 
   it("is closed when its token expires, and stays when it renews in place", async () => {

@@ -207,12 +207,12 @@ export type FilterKeyOf<T extends EventType> = T extends EventType
       | (Extract<keyof Table[T]["fields"], AddressField> extends never ? never : "address")
   : never;
 
-/** The group of an event name. */
+/** The group of an event name: what precedes the first dot; empty if there is none. */
 export function groupOf(type: string): string {
-  return type.slice(0, type.indexOf("."));
+  return type.slice(0, Math.max(type.indexOf("."), 0));
 }
 
-/** True if only the newest event of an entity matters (design: `conflate`). */
+/** True if only the newest event of an entity matters: what `conflate` leaves out. */
 export function isValueType(type: string): boolean {
   return isEventType(type) && table[type].value;
 }

@@ -35,6 +35,7 @@ export const ingestCodes = [
   "not_configured",
   "invalid_json",
   "invalid_event",
+  "request_timeout",
   "payload_too_large",
   "unsupported_media_type",
   "method_not_allowed",

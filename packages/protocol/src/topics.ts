@@ -109,9 +109,13 @@ function parseFilter(text: string): Filter | string {
 /** Puts a topic together from its parts; the address of a filter becomes lower case. */
 export function makeTopic(pattern: Pattern, filter?: Filter): Topic {
   if (filter === undefined) return { pattern, name: patternName(pattern) };
-  const value = filter.key === "address" ? filter.value.toLowerCase() : filter.value;
-  const canonical: Filter = { key: filter.key, value };
+  const canonical: Filter = { key: filter.key, value: canonicalValue(filter.key, filter.value) };
   return { pattern, filter: canonical, name: `${patternName(pattern)}?${filterName(canonical)}` };
+}
+
+/** In an address A to Z become a to z, and no more: `toLowerCase` makes `İ` two letters and the Kelvin sign a `k`. */
+function canonicalValue(key: FilterKey, value: string): string {
+  return key === "address" ? value.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : value;
 }
 
 function patternName(pattern: Pattern): string {
@@ -177,7 +181,7 @@ export function routingOf(
     if (!Object.hasOwn(data, field)) return false;
     const text = textOf(field, data[field]);
     if (text === undefined || !isFilterValue(text)) return false;
-    const value = key === "address" ? text.toLowerCase() : text;
+    const value = canonicalValue(key, text);
     if (!filters.some((f) => f.key === key && f.value === value)) filters.push({ key, value });
     return true;
   };

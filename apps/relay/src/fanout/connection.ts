@@ -169,6 +169,8 @@ export class Connection {
   /** Tells how far everything on this socket is complete. */
   tellCursor(): void {
     if (this.#sink.buffered() > this.#maxBuffered) return;
+    // who comes back with a cursor is shown no snapshot: none before the snapshot is whole
+    if (this.subscriptions.some(({ state }) => state.kind === "snapshot")) return;
     const { node } = this.hub;
     // one that is ahead of this node is not told to go back
     const positions = this.subscriptions.map((subscription) => positionOf(subscription, node));

@@ -8,7 +8,7 @@
  *   as durable as the store can make it; when it rejects, the event may or may not be stored, and accepting it
  *   again is safe.
  * - Sequences start at 1, have no holes, and run over all types together. No (epoch, sequence) ever names two entries.
- * - Every method first makes sure that this is still the log the caller knows (design, "Fork and repair"): if the
+ * - Every method first makes sure that this is still the log the caller knows: if the
  *   store's identity changed, or the head lies behind what the caller knows of the running epoch, a new epoch starts
  *   before a number is given out.
  * - `readRange` takes epoch, head, trims and entries from one atomic look.

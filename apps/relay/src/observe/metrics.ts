@@ -6,8 +6,8 @@ import { type Delivery, gapReasons, type IngestCode, ingestCodes } from "@sharmo
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { LogErrorCode } from "../log/event-log.ts";
 
-const ingestOutcomes = ["accepted", "duplicate", "challenge", "request_timeout", ...ingestCodes] as const;
-type IngestOutcome = "accepted" | "duplicate" | "challenge" | "request_timeout" | IngestCode;
+const ingestOutcomes = ["accepted", "duplicate", "challenge", ...ingestCodes] as const;
+type IngestOutcome = "accepted" | "duplicate" | "challenge" | IngestCode;
 
 const subscriptionStates = ["snapshot", "catching_up", "tailing"] as const;
 type SubscriptionState = (typeof subscriptionStates)[number];

@@ -1,5 +1,5 @@
 /** Protocol 1 over Socket.IO (`docs/protocol.md`): handshake, requests, and what ends a connection. */
-import type { Server as HttpServer, IncomingMessage } from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import { type ConnectErrorData, type ErrorCode, protocolVersion, type Refusal } from "@sharmo-relay/protocol";
 import { Server, type Socket } from "socket.io";
 import { Decoder } from "socket.io-parser";
@@ -46,31 +46,39 @@ export function serveSocketIo(http: HttpServer, deps: RealtimeDeps): Server {
     connectTimeout: 10_000,
     cors: { origin: settings.allowedOrigins.includes("*") ? "*" : [...settings.allowedOrigins] },
     parser: { Encoder: RawJsonEncoder, Decoder },
-    allowRequest: (request, done) => {
-      const refusal = refuseRequest(request, deps);
-      done(refusal, refusal === undefined);
-    },
+  });
+  io.engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+    const refusal = refuseRequest(request, deps);
+    if (refusal === undefined) return next();
+    response.writeHead(refusal.status, { "Retry-After": "2", Connection: "close" }).end(refusal.code);
   });
   io.use((socket, next) => {
-    welcome(socket, deps).then(next, (error: unknown) => {
-      deps.failed(error);
-      next(connectError("unavailable", "the relay could not check the token; try again"));
-    });
+    welcome(socket, deps).then(
+      // a stock client does not come back after `connect_error`, but after a lost transport it does
+      (refusal) => (refusal === "unavailable" ? socket.conn.close() : next(refusal)),
+      (error: unknown) => {
+        deps.failed(error);
+        socket.conn.close();
+      },
+    );
   });
   io.on("connection", (socket) => serve(socket, deps));
   return io;
 }
 
-/** Refused with 403 or 503 before the connection exists: a stock client tries again. */
-function refuseRequest(request: IncomingMessage, deps: RealtimeDeps): string | undefined {
-  if (!originAllowed(request, deps.settings.allowedOrigins)) return "origin_refused";
-  return deps.inStep() ? undefined : "unavailable";
+/** Refused before the connection exists: a stock client tries again. */
+function refuseRequest(
+  request: IncomingMessage,
+  deps: RealtimeDeps,
+): { status: number; code: ErrorCode } | undefined {
+  if (!originAllowed(request, deps.settings.allowedOrigins)) return { status: 403, code: "origin_refused" };
+  return deps.inStep() ? undefined : { status: 503, code: "unavailable" };
 }
 
 async function welcome(
   socket: Socket<never, never, never, SocketData>,
   deps: RealtimeDeps,
-): Promise<Error | undefined> {
+): Promise<Error | "unavailable" | undefined> {
   const auth: unknown = socket.handshake.auth;
   const { protocol } = (typeof auth === "object" && auth !== null ? auth : {}) as { protocol?: unknown };
   if (protocol !== undefined && protocol !== protocolVersion) {
@@ -81,7 +89,9 @@ async function welcome(
     return connectError("unauthenticated", "a token is needed: connect with { auth: { token } }");
   }
   const verified = await deps.tokens.verify(token);
-  if (!verified.ok) return connectError(verified.code, verified.message);
+  if (!verified.ok) {
+    return verified.code === "unavailable" ? "unavailable" : connectError(verified.code, verified.message);
+  }
   socket.data.principal = verified.principal;
   return undefined;
 }

@@ -31,15 +31,21 @@ export function createSseHandler(
   deps: SseDeps,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   return async (request, response) => {
-    if (request.method !== "GET") {
-      response.setHeader("Allow", "GET");
-      return answerError(response, refuse("unauthenticated", "use GET for /v1/stream"), 405);
-    }
     if (!originAllowed(request, deps.settings.allowedOrigins)) {
       return answerError(
         response,
         refuse("origin_refused", "pages of this origin may not read from this relay"),
       );
+    }
+    shareWithOrigin(request, response);
+    if (request.method === "OPTIONS") {
+      response.writeHead(204).end();
+      return;
+    }
+    if (request.method !== "GET") {
+      const body = { code: "validation_error", message: "expected GET", details: {} };
+      response.writeHead(405, { Allow: "GET", "Content-Type": "application/json" }).end(JSON.stringify(body));
+      return;
     }
     if (!deps.inStep()) {
       return answerError(response, refuse("unavailable", "the relay is not in step with its log; try again"));
@@ -53,6 +59,16 @@ export function createSseHandler(
   };
 }
 
+/** A page of another origin that is allowed may read the answer, and send the headers it takes (Fetch, 3.2). */
+function shareWithOrigin(request: IncomingMessage, response: ServerResponse): void {
+  const { origin } = request.headers;
+  if (origin === undefined) return;
+  response.setHeader("Access-Control-Allow-Origin", origin);
+  response.setHeader("Access-Control-Allow-Headers", "authorization, last-event-id");
+  response.setHeader("Access-Control-Max-Age", "600");
+  response.setHeader("Vary", "Origin");
+}
+
 function readQuery(
   request: IncomingMessage,
   maxTopics: number,
@@ -61,9 +77,9 @@ function readQuery(
   const topics = readTopics(query.topics, maxTopics);
   if (!topics.ok) return topics;
   // what the browser's EventSource sends after a drop is newer than what stood in the address
-  const text = request.headers["last-event-id"] ?? query.rest.get("since") ?? undefined;
-  const since: Position | undefined = text === undefined || text === "" ? undefined : parseCursor(text);
-  if (text !== undefined && text !== "" && since === undefined) {
+  const text = String(request.headers["last-event-id"] ?? "") || query.rest.get("since") || undefined;
+  const since: Position | undefined = text === undefined ? undefined : parseCursor(text);
+  if (text !== undefined && since === undefined) {
     return refuse("invalid_cursor", `since and Last-Event-ID must be a cursor: ${cursorForm}`);
   }
   const opening: OpenRequest = {
@@ -115,13 +131,15 @@ async function stream(
       "X-Accel-Buffering": "no",
     });
     if (answer.gap !== undefined) writer.notice("relay.gap", answer.gap);
-    writer.notice("relay.cursor", { subscription: answer.subscription, cursor: answer.cursor });
+    // before a snapshot it would say that the snapshot is whole
+    const shows = asked.snapshot && (asked.since === undefined || answer.gap !== undefined);
+    if (!shows) writer.notice("relay.cursor", { subscription: answer.subscription, cursor: answer.cursor });
   });
 }
 
-function answerError(response: ServerResponse, refusal: Refusal, status?: number): void {
+function answerError(response: ServerResponse, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return;
-  const code = status ?? statusOf[refusal.error.code] ?? 503;
+  const code = statusOf[refusal.error.code] ?? 503;
   const headers: Record<string, string> = { "Content-Type": "application/json; charset=utf-8" };
   if (code === 503) headers["Retry-After"] = String(1 + Math.floor(Math.random() * 4));
   if (code === 401) headers["WWW-Authenticate"] = "Bearer";

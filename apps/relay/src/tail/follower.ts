@@ -216,6 +216,7 @@ export class Follower {
     if (tail === undefined) return;
     tail.takeOver(state.history, state.head);
     this.#watchAnnouncements(tail, state.head);
+    tail.tryAgain();
     if (wasOut && this.inStep()) this.#listener.ready();
     this.#settle();
   }

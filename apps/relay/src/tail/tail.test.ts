@@ -165,6 +165,35 @@ describe("the tail", () => {
     expect(node.tail.position).toBe(0);
   });
 
+  it("does not apply what was announced for a branch that is dead by now", () => {
+    const log = new ModelLog();
+    const node = new Follower(log);
+    const lost = log.append();
+    log.failOver(1);
+    node.tail.takeOver([...log.history], log.entries.length);
+    node.tail.hear(lost);
+    expect(node.applied).toEqual([]);
+    const next = log.append();
+    node.tail.hear(next);
+    expect(node.applied).toEqual([next.entry]);
+  });
+
+  it("looks again for a hole that was not accounted for once it is told to, and goes on when it is there", () => {
+    const log = new ModelLog();
+    const node = new Follower(log);
+    log.append();
+    node.tail.hear(log.append());
+    const range = log.range(0, 2);
+    node.tail.fill({ ...range, entries: range.entries.slice(1) });
+    node.tail.hear(log.append());
+    expect(node.tail.need()).toEqual({ kind: "nothing" });
+    node.tail.tryAgain();
+    expect(node.tail.need()).toEqual({ kind: "fill", after: 0, through: 3 });
+    node.tail.fill(log.range(0, 3));
+    expect(node.tail.block).toBeUndefined();
+    expect(node.applied.map((e) => e.sequence)).toEqual([1, 2, 3]);
+  });
+
   it("throws away an answer that was read under another epoch", () => {
     const log = new ModelLog();
     const node = new Follower(log);

@@ -55,6 +55,8 @@ export class Tail {
   #strangers: Pending[] = [];
   #mustAsk = false;
   #block: Block | undefined;
+  /** A hole that was not accounted for is looked at again only when told so, not with every announcement. */
+  #mayRetry = false;
   readonly #listener: TailListener;
   readonly #now: () => number;
 
@@ -99,10 +101,16 @@ export class Tail {
 
   need(): Need {
     if (this.#mustAsk) return { kind: "ask" };
-    if (this.#heard > this.#position && this.#block === undefined) {
+    const blocked = this.#block !== undefined && !(this.#block.code === "unaccounted" && this.#mayRetry);
+    if (this.#heard > this.#position && !blocked) {
       return { kind: "fill", after: this.#position, through: this.#heard };
     }
     return { kind: "nothing" };
+  }
+
+  /** Asks once more for a hole that was not accounted for. */
+  tryAgain(): void {
+    this.#mayRetry = true;
   }
 
   /** `own`: this node had it accepted itself; its announcement may come later or never. */
@@ -158,6 +166,7 @@ export class Tail {
   fill(range: LogRange): boolean {
     if (range.epoch !== this.epoch || range.after !== this.#position || range.head < this.#position)
       return false;
+    this.#mayRetry = false;
     const found = new Map(range.entries.map((entry) => [entry.sequence, entry]));
     for (let sequence = range.after + 1; sequence <= range.through; sequence++) {
       if (found.has(sequence)) continue;

@@ -1,0 +1,108 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { openEmbeddedLog } from "../log/embedded-log.ts";
+import type { Entry, EventLog, LogListener, LogSettings, LogState, NewEvent } from "../log/event-log.ts";
+import { Follower } from "./follower.ts";
+
+const day = 86_400_000;
+const settings: LogSettings = { dedupeMs: day, latestMax: 100, maxTypes: 100, commandTimeoutMs: 5_000 };
+
+function event(id: string): NewEvent {
+  return { id, type: "token.created", createdAt: 1, filters: [], body: Buffer.from(`{"id":"${id}"}`) };
+}
+
+/** The real log, with a hand on what reaches the follower. */
+async function setUp(
+  more: Partial<LogSettings> = {},
+  hand: (log: EventLog) => Partial<EventLog> = () => ({}),
+) {
+  const dir = await mkdtemp(join(tmpdir(), "sharmo-follower-"));
+  const log = await openEmbeddedLog({ dir, settings: { ...settings, ...more } });
+  const held = hand(log);
+  const port = new Proxy<EventLog>(log, {
+    get(target, name) {
+      const replaced: unknown = Reflect.get(held, name);
+      const value: unknown = replaced ?? Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(replaced === undefined ? target : held) : value;
+    },
+  });
+  const applied: Entry[] = [];
+  const follower = new Follower({
+    log: port,
+    memory: { maxEntries: 1_000, maxBytes: 1e8 },
+    latestMax: 100,
+    compareMs: 20,
+    listener: {
+      applied: (entry) => applied.push(entry),
+      forked: () => undefined,
+      restarted: () => undefined,
+      holeFilled: () => undefined,
+      ready: () => undefined,
+      trouble: () => undefined,
+    },
+  });
+  onTestFinished(async () => {
+    await follower.close();
+    await log.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+  return { log, follower, applied };
+}
+
+describe("a node that follows the log", () => {
+  it("has what it accepted in its own memory before the sender is answered, announced or not", async () => {
+    const { follower } = await setUp({}, () => ({ listen: async () => async () => undefined }));
+    await follower.start();
+    const accepted = await follower.accept(event("evt_1"));
+    expect(accepted.status).toBe("accepted");
+    expect(follower.tail?.position).toBe(1);
+    expect(follower.tail?.memory.at(1)).toMatchObject({ id: "evt_1" });
+  });
+
+  it("finds what was never announced by comparing heads", async () => {
+    const { follower, log, applied } = await setUp({}, () => ({ listen: async () => async () => undefined }));
+    await follower.start();
+    await log.accept(event("evt_1"), undefined);
+    await vi.waitFor(() => expect(applied).toMatchObject([{ id: "evt_1" }]));
+  });
+
+  it("does not count an answer that was asked for on an earlier connection", async () => {
+    let listener: LogListener | undefined;
+    const held: { resolve: (state: LogState) => void; state: LogState }[] = [];
+    let holding = false;
+    const { follower, log } = await setUp({}, (real) => ({
+      listen: async (given) => {
+        listener = given;
+        return async () => undefined;
+      },
+      state: async (known) => {
+        const state = await real.state(known);
+        return holding ? new Promise<LogState>((resolve) => held.push({ resolve, state })) : state;
+      },
+    }));
+    await follower.start();
+    holding = true;
+    await vi.waitFor(() => expect(held).toHaveLength(1));
+    // what a demoted master would say: a history that is not ours any more
+    const [first] = held;
+    listener?.reconnected();
+    holding = false;
+    await log.accept(event("evt_1"), undefined);
+    first?.resolve({ ...first.state, history: [], head: 0 });
+    await vi.waitFor(() => expect(follower.tail?.position).toBe(1));
+    expect(follower.tail?.history).not.toEqual([]);
+  });
+
+  it("remembers no further back than two thirds of the shortest retention, in count and in age", async () => {
+    const rule = { maxAgeMs: 30 * day, maxCount: 9 };
+    const { follower } = await setUp({
+      retention: { default: { maxAgeMs: 30 * day }, types: new Map([["token.created", rule]]) },
+    });
+    await follower.start();
+    for (let n = 0; n < 20; n++) await follower.accept(event(`evt_${n}`));
+    expect(follower.tail?.memory.length).toBe(6);
+    expect(follower.tail?.memory.start).toBe(14);
+  });
+});

@@ -1,0 +1,203 @@
+/** A real relay as a child process: its sources, a free port, a data folder of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "./until.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const startLimit = 20_000;
+/** A node has 10 s to stop. */
+const stopLimit = 12_000;
+const keptOutput = 64 * 1024;
+
+export interface RelayOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** `source` (default): what is in the tree, through tsx. `built`: `dist/main.js`, as an operator runs it. */
+  readonly from?: "source" | "built";
+  /** A folder that outlives the relay; without it one is made, and removed by `stop` and `kill`. */
+  readonly dataDir?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** False: do not wait for `/readyz`. */
+  readonly ready?: boolean;
+}
+
+interface RelaySecrets {
+  /** The first of `SHARMO_WEBHOOK_SECRETS`, or the development one. */
+  readonly webhook: string;
+  readonly jwt: string;
+}
+
+export interface TestRelay {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly dataDir: string;
+  readonly secrets: RelaySecrets;
+  /** What it wrote to stdout and stderr, the end of it. */
+  readonly output: () => string;
+  /** How it ended; undefined while it runs. */
+  readonly exit: () => RelayExit | undefined;
+  /** SIGTERM, then the exit; SIGKILL when that takes too long, which is an error. */
+  readonly stop: () => Promise<RelayExit>;
+  /** SIGKILL. With `dataDir` given, the log stays for the next start. */
+  readonly kill: () => Promise<RelayExit>;
+}
+
+interface RelayExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export async function startRelay(options: RelayOptions = {}): Promise<TestRelay> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "sharmo-relay-test-")));
+  const port = options.port ?? (await freePort());
+  const relay = launch(options, dataDir, port);
+  const removeFolder = async (): Promise<void> => {
+    if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
+  };
+
+  const end = async (signal: NodeJS.Signals): Promise<RelayExit> => {
+    const exit = await relay.end(signal);
+    await removeFolder();
+    return exit;
+  };
+
+  try {
+    if (options.ready ?? true) await untilReady(relay, `http://127.0.0.1:${port}`);
+    relay.isReady();
+    const secrets = await secretsOf(options.env ?? {}, dataDir);
+    return {
+      url: `http://127.0.0.1:${port}`,
+      port,
+      pid: relay.child.pid ?? -1,
+      dataDir,
+      secrets,
+      output: relay.output,
+      exit: relay.exit,
+      stop: () => end("SIGTERM"),
+      kill: () => end("SIGKILL"),
+    };
+  } catch (error) {
+    await end("SIGKILL");
+    throw error;
+  }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("the system gave no port");
+  return address.port;
+}
+
+interface Launched {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  readonly exit: () => RelayExit | undefined;
+  readonly isReady: () => void;
+  readonly end: (signal: NodeJS.Signals) => Promise<RelayExit>;
+}
+
+function launch(options: RelayOptions, dataDir: string, port: number): Launched {
+  const program =
+    options.from === "built"
+      ? ["apps/relay/dist/main.js"]
+      : ["--conditions=sharmo-source", "--import", "tsx", "apps/relay/src/main.ts"];
+  const child = spawn(process.execPath, program, {
+    cwd: root,
+    env: {
+      ...inherited(),
+      HOST: "127.0.0.1",
+      PORT: String(port),
+      RELAY_DATA_DIR: dataDir,
+      ...options.env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+
+  let output = "";
+  let ended: RelayExit | undefined;
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString("utf8")).slice(-keptOutput);
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  child.on("error", (error) => keep(Buffer.from(`${error.message}\n`)));
+  /** Before that, whoever waits for readiness tells of the end. */
+  let ready = false;
+  let wanted = false;
+  const closed = new Promise<RelayExit>((done) => {
+    child.once("close", (code, signal) => {
+      ended = { code, signal };
+      if (ready && !wanted)
+        console.error(`the relay ended unasked with ${code ?? signal}; it wrote:\n${output}`);
+      done(ended);
+    });
+  });
+
+  const end = async (signal: NodeJS.Signals): Promise<RelayExit> => {
+    if (ended !== undefined) return ended;
+    wanted = true;
+    child.kill(signal);
+    const exit = await Promise.race([closed, sleep(stopLimit, undefined, { ref: false })]);
+    if (exit !== undefined) return exit;
+    child.kill("SIGKILL");
+    await closed;
+    throw new Error(`the relay did not end within ${stopLimit} ms of ${signal}\n${output}`);
+  };
+  const isReady = (): void => {
+    ready = true;
+  };
+  return { child, output: () => output, exit: () => ended, isReady, end };
+}
+
+/** The environment of the tests without anything that would configure the relay. */
+function inherited(): NodeJS.ProcessEnv {
+  const names = Object.keys(process.env).filter((name) =>
+    /^(RELAY_|WEBHOOK_|JWT_|SHARMO_|REDIS_URL$|NODE_ENV$|NODE_OPTIONS$|VITEST)/.test(name),
+  );
+  return { ...process.env, ...Object.fromEntries(names.map((name) => [name, undefined])) };
+}
+
+async function untilReady(relay: Launched, url: string): Promise<void> {
+  try {
+    await until(
+      async () => {
+        if (relay.exit() !== undefined) return true;
+        const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
+        const body = await response.text();
+        if (!response.ok) throw new Error(body);
+        return true;
+      },
+      { within: startLimit, every: 50, what: "the relay's readiness" },
+    );
+  } catch (error) {
+    throw new Error(`the relay did not become ready; it wrote:\n${relay.output()}`, { cause: error });
+  }
+  const exit = relay.exit();
+  if (exit !== undefined) {
+    throw new Error(
+      `the relay ended with ${exit.code ?? exit.signal} at start; it wrote:\n${relay.output()}`,
+    );
+  }
+}
+
+async function secretsOf(env: Readonly<Record<string, string>>, dataDir: string): Promise<RelaySecrets> {
+  const text = await readFile(join(dataDir, "dev-secrets.json"), "utf8").catch(() => "{}");
+  const made = JSON.parse(text) as { readonly webhook_secret?: string; readonly jwt_secret?: string };
+  const first = (list: string | undefined): string | undefined => list?.split(",")[0]?.trim();
+  return {
+    webhook: first(env["SHARMO_WEBHOOK_SECRETS"]) ?? made.webhook_secret ?? "",
+    jwt: first(env["JWT_SECRET"]) ?? made.jwt_secret ?? "",
+  };
+}
