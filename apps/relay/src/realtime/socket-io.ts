@@ -1,5 +1,11 @@
 /** Protocol 1 over Socket.IO (`docs/protocol.md`): handshake, requests, and what ends a connection. */
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+import {
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Duplex } from "node:stream";
 import { type ConnectErrorData, type ErrorCode, protocolVersion, type Refusal } from "@sharmo-relay/protocol";
 import { Server, type Socket } from "socket.io";
 import { Decoder } from "socket.io-parser";
@@ -47,10 +53,11 @@ export function serveSocketIo(http: HttpServer, deps: RealtimeDeps): Server {
     cors: { origin: settings.allowedOrigins.includes("*") ? "*" : [...settings.allowedOrigins] },
     parser: { Encoder: RawJsonEncoder, Decoder },
   });
+  refuseUpgrades(http, deps);
   io.engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
     const refusal = refuseRequest(request, deps);
     if (refusal === undefined) return next();
-    response.writeHead(refusal.status, { "Retry-After": "2", Connection: "close" }).end(refusal.code);
+    response.writeHead(refusal.status, refusalHeaders).end(refusal.code);
   });
   io.use((socket, next) => {
     welcome(socket, deps).then(
@@ -73,6 +80,27 @@ function refuseRequest(
 ): { status: number; code: ErrorCode } | undefined {
   if (!originAllowed(request, deps.settings.allowedOrigins)) return { status: 403, code: "origin_refused" };
   return deps.inStep() ? undefined : { status: 503, code: "unavailable" };
+}
+
+const refusalHeaders = { "Retry-After": "2", Connection: "close" };
+
+/** Engine.IO would answer a refused upgrade 400; so the refusal comes before it. */
+function refuseUpgrades(http: HttpServer, deps: RealtimeDeps): void {
+  const accept = http.listeners("upgrade");
+  http.removeAllListeners("upgrade");
+  http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const refusal = refuseRequest(request, deps);
+    if (refusal === undefined) {
+      for (const listener of accept) listener.call(http, request, socket, head);
+      return;
+    }
+    const { status, code } = refusal;
+    const headers = { ...refusalHeaders, "Content-Length": String(code.length) };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    // whoever hangs up first is of no interest
+    socket.on("error", () => undefined);
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${code}`);
+  });
 }
 
 async function welcome(
