@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import { parseScope, type Topic } from "@sharmo-relay/protocol";
 import { z } from "zod";
+import { isAddressOrNetwork } from "./ingest/address.ts";
 import type { Retention } from "./log/event-log.ts";
 import { parseRetention } from "./log/retention.ts";
 
@@ -137,15 +138,7 @@ export function quote(value: string): string {
 
 export const networks: Form<readonly string[]> = list(
   "a comma-separated list of IP addresses or networks",
-  (item) => {
-    const [address = "", prefix, ...rest] = item.split("/");
-    const family = isIP(address);
-    if (family === 0 || rest.length > 0) return undefined;
-    if (prefix === undefined) return item;
-    return /^(0|[1-9][0-9]{0,2})$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128)
-      ? item
-      : undefined;
-  },
+  (item) => (isAddressOrNetwork(item) ? item : undefined),
 );
 
 export const transports: Form<readonly ("websocket" | "polling")[]> = list(

@@ -167,6 +167,7 @@ function createFollower(
         hub().forked(fork);
       },
       restarted: (from) => hub().restarted(from),
+      junk: () => metrics.tail.junkAnnouncement(),
       holeFilled: () => metrics.tail.holeFilled(),
       ready: () => {
         logger.info({ engine: log.engine }, "in step with the event log");

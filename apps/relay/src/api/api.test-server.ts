@@ -76,7 +76,15 @@ export async function startApi(options: ApiOptions = {}): Promise<ApiUnderTest> 
   });
   const follower = new Follower({
     log,
-    listener: { applied() {}, forked() {}, restarted() {}, holeFilled() {}, ready() {}, trouble() {} },
+    listener: {
+      applied() {},
+      forked() {},
+      restarted() {},
+      holeFilled() {},
+      junk() {},
+      ready() {},
+      trouble() {},
+    },
     memory: { maxEntries: 100, maxBytes: 1_000_000 },
     latestMax: 100,
   });

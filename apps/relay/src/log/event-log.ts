@@ -122,6 +122,8 @@ export interface LogListener {
   announced(announcement: Announcement): void;
   /** The way announcements come was interrupted and is there again: some may be lost. */
   reconnected(): void;
+  /** Something came that is no announcement. */
+  ignored?(): void;
 }
 
 /** `maxAgeMs` and `maxCount` of one type; the first limit reached counts. */

@@ -39,6 +39,7 @@ async function setUp(
       forked: () => undefined,
       restarted: () => undefined,
       holeFilled: () => undefined,
+      junk: () => undefined,
       ready: () => undefined,
       trouble: () => undefined,
     },

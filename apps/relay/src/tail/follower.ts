@@ -34,6 +34,8 @@ export interface FollowerListener {
   restarted(from: Sequence): void;
   /** Entries whose announcements did not come were read from the log. */
   holeFilled(): void;
+  /** Something that is no announcement came on the bus. */
+  junk(): void;
   /** The first answer of the log, or the node is in step again. */
   ready(): void;
   /** Something went wrong that a person should see; `code` is closed, `message` holds no data. */
@@ -332,7 +334,8 @@ export class Follower {
     this.#headAtLastCompare = head;
     if (before === undefined || this.#log.alone) return;
     this.#unannounced = tail.announced < before && before > this.#listeningSince ? this.#unannounced + 1 : 0;
-    if (this.#unannounced < 2) return;
+    // while it is still being set up it goes on by itself
+    if (this.#unannounced < 2 || this.#stopListening === undefined) return;
     this.#unannounced = 0;
     this.#listener.trouble(
       "announcements_lost",
@@ -353,6 +356,7 @@ export class Follower {
       if (this.#closed) return;
       const stopNew = await this.#log.listen({
         announced: (announcement) => this.#hear(announcement, false),
+        ignored: () => this.#listener.junk(),
         reconnected: () => {
           this.#connection++;
           void this.compare();

@@ -1,0 +1,181 @@
+/**
+ * A real Redis for tests: a child process on a free port, with a folder of its own. Whoever starts one stops it; one
+ * that was forgotten dies with the tests.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { until } from "./until.test-helper.ts";
+
+export interface RedisServerOptions {
+  /** Keeps an append-only file: what was acknowledged outlives `kill`. */
+  readonly appendonly?: boolean;
+  readonly password?: string;
+  /** A port that `freePort` gave; one is found if absent. */
+  readonly port?: number;
+  /** More of what stands on the command line, for example `["--maxmemory", "3mb"]`. */
+  readonly args?: readonly string[];
+}
+
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  /** Of the running process; changes with `restart`. */
+  readonly pid: number;
+  /**
+   * Runs one command on a connection of its own and resolves with the answer as redis-cli would print it, a line for
+   * each item; rejects if Redis answers with an error.
+   */
+  cli(...args: readonly string[]): Promise<string>;
+  /** Ends the server and removes its folder. */
+  stop(): Promise<void>;
+  /** SIGKILL; the folder stays. */
+  kill(): Promise<void>;
+  /** The process hangs: connections stand, nothing is answered. */
+  pause(): void;
+  resume(): void;
+  /** Starts it again on the same port, with all data or with none. */
+  restart(options: { readonly keepData: boolean }): Promise<void>;
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const dir = await mkdtemp(join(tmpdir(), "sharmo-redis-"));
+  const attempts = options.port === undefined ? 5 : 1;
+  let port = 0;
+  let child: ChildProcess | undefined;
+  for (let attempt = 1; child === undefined; attempt++) {
+    port = options.port ?? (await freePort());
+    try {
+      child = await launch(port);
+    } catch (error) {
+      if (attempt < attempts) continue;
+      await rm(dir, { recursive: true, force: true });
+      throw error;
+    }
+  }
+  let running = child;
+  let starting: Promise<void> | undefined;
+
+  async function launch(on: number): Promise<ChildProcess> {
+    const started = spawn(
+      "redis-server",
+      [
+        ["--port", String(on), "--bind", "127.0.0.1", "--dir", dir, "--save", ""],
+        ["--appendonly", options.appendonly === true ? "yes" : "no"],
+        options.password === undefined ? [] : ["--requirepass", options.password],
+        options.args ?? [],
+      ].flat(),
+      { stdio: ["ignore", "pipe", "ignore"] },
+    );
+    const orphaned = () => started.kill("SIGKILL");
+    process.once("exit", orphaned);
+    started.once("exit", () => process.off("exit", orphaned));
+    let output = "";
+    started.stdout?.on("data", (text: Buffer) => {
+      output = (output + text.toString()).slice(-2_000);
+    });
+    let failed: Error | undefined;
+    started.once("error", (error) => {
+      failed = error;
+    });
+    started.once("exit", () => {
+      failed = new Error(`redis-server ended:\n${output}`);
+    });
+    // Another server may have taken the port: the one that answers must be this one.
+    const isUp = async () => {
+      const info = await cliOn(on, ["INFO"]);
+      return info.includes(`process_id:${started.pid}\r\n`) && info.includes("\r\nloading:0\r\n");
+    };
+    await until(async () => failed !== undefined || (await isUp()), { everyMs: 20 });
+    if (failed !== undefined) throw failed;
+    return started;
+  }
+
+  async function cliOn(on: number, [command = "PING", ...args]: readonly string[]): Promise<string> {
+    const redis = new Redis({
+      host: "127.0.0.1",
+      port: on,
+      ...(options.password === undefined ? {} : { password: options.password }),
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+    });
+    redis.on("error", () => undefined);
+    try {
+      return print(await redis.call(command, ...args));
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  function isRunning(): boolean {
+    return running.exitCode === null && running.signalCode === null;
+  }
+
+  async function kill(): Promise<void> {
+    if (!isRunning()) return;
+    const exited = once(running, "exit");
+    running.kill("SIGKILL");
+    await exited;
+  }
+
+  async function restart(keepData: boolean): Promise<void> {
+    if (keepData && isRunning()) {
+      const exited = once(running, "exit");
+      // It is answered by the end of the connection.
+      await cliOn(port, ["SHUTDOWN", options.appendonly === true ? "NOSAVE" : "SAVE"]).catch(() => undefined);
+      await exited;
+    }
+    await kill();
+    if (!keepData) {
+      for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true, force: true });
+    }
+    running = await launch(port);
+  }
+
+  return {
+    url:
+      options.password === undefined
+        ? `redis://127.0.0.1:${port}`
+        : `redis://:${options.password}@127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return running.pid ?? 0;
+    },
+    cli: (...args) => cliOn(port, args),
+    async stop() {
+      await starting?.catch(() => undefined);
+      await kill();
+      await rm(dir, { recursive: true, force: true });
+    },
+    kill,
+    pause() {
+      running.kill("SIGSTOP");
+    },
+    resume() {
+      running.kill("SIGCONT");
+    },
+    restart({ keepData }) {
+      starting = restart(keepData);
+      return starting;
+    },
+  };
+}
+
+function print(answer: unknown): string {
+  return Array.isArray(answer) ? answer.map(print).join("\n") : String(answer ?? "");
+}
