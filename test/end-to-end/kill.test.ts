@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { startRedis } from "../../apps/relay/src/log/testing/redis-server.ts";
+import { startRedis } from "../../apps/relay/src/log/redis-server.test-helper.ts";
 import { endWithTest } from "../support/cleanup.ts";
 import { jwtSecret, tempDir, webhookSecret } from "../support/node.ts";
 import { startRelay, type TestRelay } from "../support/relay.ts";

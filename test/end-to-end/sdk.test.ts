@@ -1,6 +1,6 @@
 import { createRelay, type GapInfo, RelayError, type RelayOptions } from "@sharmo-relay/client";
 import { describe, expect, it } from "vitest";
-import { startRedis } from "../../apps/relay/src/log/testing/redis-server.ts";
+import { startRedis } from "../../apps/relay/src/log/redis-server.test-helper.ts";
 import { endWithTest } from "../support/cleanup.ts";
 import { startNode } from "../support/node.ts";
 import { freePort } from "../support/relay.ts";

@@ -136,8 +136,12 @@ function launch(options: RelayOptions, dataDir: string, port: number): Launched 
   /** Before that, whoever waits for readiness tells of the end. */
   let ready = false;
   let wanted = false;
+  // A test process that ends early takes its relay with it.
+  const orphan = (): void => void child.kill("SIGKILL");
+  process.once("exit", orphan);
   const closed = new Promise<RelayExit>((done) => {
     child.once("close", (code, signal) => {
+      process.off("exit", orphan);
       ended = { code, signal };
       if (ready && !wanted)
         console.error(`the relay ended unasked with ${code ?? signal}; it wrote:\n${output}`);
