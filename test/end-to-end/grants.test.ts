@@ -4,7 +4,7 @@ import { startNode } from "../support/node.ts";
 import { connect } from "../support/stock-client.ts";
 import { type TokenOptions, token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
-import { makeEvent, type PostedEvent, post } from "../support/webhooks.ts";
+import { makeEvent, post, type TestEvent } from "../support/webhook.ts";
 
 const mine = "0xAbCdEf0123456789abcdef0123456789ABCDEF01";
 const theirs = "0x1111111111111111111111111111111111111111";
@@ -42,7 +42,7 @@ const events = {
   me: makeEvent("user.kyc_approved", { user_id: "user_1" }),
   they: makeEvent("user.kyc_approved", { user_id: "user_2" }),
   unknown: makeEvent("ledger.closed", { id: "x" }),
-} satisfies Record<string, PostedEvent>;
+} satisfies Record<string, TestEvent>;
 type Name = keyof typeof events;
 
 interface Row {
@@ -127,7 +127,7 @@ const cases = rows.flatMap((row) => [
   ...row.denied.map((topic) => ({ row, topic, names: undefined as readonly Name[] | undefined })),
 ]);
 
-const all = Object.values(events) as PostedEvent[];
+const all = Object.values(events) as TestEvent[];
 const idsOf = (names: readonly Name[]): string[] =>
   all.map(({ id }) => id).filter((id) => names.some((n) => events[n].id === id));
 /** Of those, what a snapshot shows: latest values of tokens and properties. */

@@ -6,7 +6,7 @@ import { startRelay, type TestRelay } from "../support/relay.ts";
 import { open } from "../support/stock-client.ts";
 import { token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
-import { bodyOf, makeEvent, type PostedEvent, postBytes } from "../support/webhooks.ts";
+import { makeEvent, postTo, type TestEvent } from "../support/webhook.ts";
 
 const rounds = 20;
 const perRound = 60;
@@ -45,14 +45,14 @@ class Ledger {
 /** Posts from several senders at once until all are answered or the relay is gone; resolves with the ids answered 200. */
 async function postAll(
   url: string,
-  events: readonly PostedEvent[],
+  events: readonly TestEvent[],
   answered: (count: number) => void,
 ): Promise<Set<string>> {
   const acknowledged = new Set<string>();
   const queue = [...events];
   const sender = async (): Promise<void> => {
     for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
-      const answer = await postBytes(url, bodyOf(event)).catch(() => undefined);
+      const answer = await postTo(url, event).catch(() => undefined);
       if (answer === undefined) return;
       if (answer.status === 200) acknowledged.add(event.id);
       answered(acknowledged.size);
@@ -65,7 +65,7 @@ async function postAll(
 async function killAgainAndAgain(start: () => Promise<TestRelay>): Promise<void> {
   const ledger = new Ledger();
   const bearer = await token({ scope: "events:* relay:read" });
-  const everything: PostedEvent[] = [];
+  const everything: TestEvent[] = [];
   for (let round = 0; round < rounds; round++) {
     const events = Array.from({ length: perRound }, (_, n) =>
       makeEvent(n % 3 === 0 ? "transaction.created" : "token.price_changed", { token_id: `tok_${n % 5}`, n }),
@@ -85,7 +85,7 @@ async function killAgainAndAgain(start: () => Promise<TestRelay>): Promise<void>
     const next = await start();
     const leaveNext = await ledger.follow(next.url, bearer);
     for (const event of events) {
-      const { status, body } = await postBytes(next.url, bodyOf(event));
+      const { status, body } = await postTo(next.url, event);
       expect(status).toBe(200);
       if (acknowledged.has(event.id))
         expect(body.status, `${event.id} was answered 200 before the kill`).toBe("duplicate");
@@ -100,7 +100,7 @@ async function killAgainAndAgain(start: () => Promise<TestRelay>): Promise<void>
   expect(ledger.gaps).toEqual([]);
 }
 
-async function checkStored(url: string, bearer: string, events: readonly PostedEvent[]): Promise<void> {
+async function checkStored(url: string, bearer: string, events: readonly TestEvent[]): Promise<void> {
   const stored: string[] = [];
   for (let since = ""; ; ) {
     const answer = await fetch(`${url}/v1/events?limit=1000${since}`, {

@@ -6,7 +6,7 @@ import { jwtSecret, startNode } from "../support/node.ts";
 import { connect, open } from "../support/stock-client.ts";
 import { token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
-import { bodyOf, makeEvent, post, postBytes } from "../support/webhooks.ts";
+import { makeEvent, post, postTo } from "../support/webhook.ts";
 
 const everything = { scope: "events:*" };
 
@@ -34,7 +34,7 @@ describe("a stock socket.io-client", () => {
     const start = await client.request("subscribe", { topics: ["token.*"] });
     const body =
       '{"id":"evt_raw","type":"token.created","created_at":"2026-01-01T00:00:00Z","data":{"token_id":12345678901234567890,"price":10.50}}';
-    expect((await postBytes(url, Buffer.from(body))).status).toBe(200);
+    expect((await postTo(url, Buffer.from(body))).status).toBe(200);
     await until(() => client.got.length === 1);
     await client.request("subscribe", { topics: ["token.*"], since: start["cursor"] });
     await until(() => client.got.length === 2);
@@ -255,7 +255,7 @@ describe("the HTTP doors", () => {
     })().catch(() => undefined);
     const body =
       '{"id":"evt_sse","type":"token.created",\r\n"created_at":"2026-01-01T00:00:00Z","data":{"token_id":"t","price":10.50}}\n';
-    const posted = await postBytes(url, Buffer.from(body));
+    const posted = await postTo(url, Buffer.from(body));
     await until(() => text.includes("evt_sse") && text.includes("10.50"));
     const lines = body.split(/\r\n|\n/).map((line) => `data: ${line}\n`);
     expect(text).toContain(`event: token.created\nid: ${posted.body.cursor}\n${lines.join("")}\n`);
@@ -295,7 +295,7 @@ describe("the HTTP doors", () => {
   it("answer a wrong signature with 401 and store nothing", async () => {
     const { url } = await startNode();
     const event = makeEvent("token.created", { token_id: "t" });
-    expect((await postBytes(url, bodyOf(event), "whsec_another_secret_x")).status).toBe(401);
+    expect((await postTo(url, event, "whsec_another_secret_x")).status).toBe(401);
     const headers = { authorization: `Bearer ${await token({ scope: "relay:read" })}` };
     expect((await fetch(`${url}/v1/events/${event.id}`, { headers })).status).toBe(404);
   });

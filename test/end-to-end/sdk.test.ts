@@ -6,7 +6,7 @@ import { startNode } from "../support/node.ts";
 import { freePort } from "../support/relay.ts";
 import { type TokenOptions, token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
-import { makeEvent, post } from "../support/webhooks.ts";
+import { makeEvent, post } from "../support/webhook.ts";
 
 function sdk(
   url: string,

@@ -3,7 +3,7 @@ import { startNode } from "../support/node.ts";
 import { connect } from "../support/stock-client.ts";
 import { token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
-import { makeEvent, post } from "../support/webhooks.ts";
+import { makeEvent, post } from "../support/webhook.ts";
 
 const everything = { scope: "events:*" };
 const minute = (n: number): string => new Date(Date.UTC(2026, 0, 1, 12, n)).toISOString();
@@ -13,9 +13,21 @@ describe("a snapshot", () => {
     const { url } = await startNode();
     const live = await connect(url, await token(everything));
     await live.request("subscribe", { topics: ["token.price_changed"] });
-    const newer = makeEvent("token.price_changed", { token_id: "tok_1", current_price: 12 }, minute(30));
-    const late = makeEvent("token.price_changed", { token_id: "tok_1", current_price: 10 }, minute(5));
-    const other = makeEvent("token.price_changed", { token_id: "tok_2", current_price: 5 }, minute(1));
+    const newer = makeEvent(
+      "token.price_changed",
+      { token_id: "tok_1", current_price: 12 },
+      { created_at: minute(30) },
+    );
+    const late = makeEvent(
+      "token.price_changed",
+      { token_id: "tok_1", current_price: 10 },
+      { created_at: minute(5) },
+    );
+    const other = makeEvent(
+      "token.price_changed",
+      { token_id: "tok_2", current_price: 5 },
+      { created_at: minute(1) },
+    );
     await post(url, newer, late, other);
     await until(() => live.got.length === 3);
     expect(live.got.map(({ event, meta }) => [event.id, meta.late])).toEqual([
@@ -68,10 +80,10 @@ describe("a snapshot", () => {
     const { url } = await startNode();
     await post(
       url,
-      makeEvent("property.updated", { property_id: "prop_1" }, minute(1)),
-      makeEvent("property.updated", { property_id: "prop_2" }, minute(1)),
-      makeEvent("property.deleted", { property_id: "prop_1" }, minute(9)),
-      makeEvent("property.updated", { property_id: "prop_1" }, minute(3)),
+      makeEvent("property.updated", { property_id: "prop_1" }, { created_at: minute(1) }),
+      makeEvent("property.updated", { property_id: "prop_2" }, { created_at: minute(1) }),
+      makeEvent("property.deleted", { property_id: "prop_1" }, { created_at: minute(9) }),
+      makeEvent("property.updated", { property_id: "prop_1" }, { created_at: minute(3) }),
     );
     const client = await connect(url, await token(everything));
     await client.request("subscribe", { topics: ["property.*"], snapshot: true });

@@ -5,7 +5,7 @@ import { startNode, type TestNode } from "../support/node.ts";
 import { connect, type StockClient } from "../support/stock-client.ts";
 import { token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
-import { bodyOf, makeEvent, type PostedEvent, post, postBytes } from "../support/webhooks.ts";
+import { makeEvent, post, postTo, type TestEvent } from "../support/webhook.ts";
 
 const everything = { scope: "events:*" };
 
@@ -38,7 +38,7 @@ describe("two relays on one Redis", () => {
       for (const [n, event] of events.entries()) {
         if (n % 16 !== index && n % 8 !== index % 8) continue;
         const { url } = (n + index) % 2 ? a : b;
-        expect((await postBytes(url, bodyOf(event))).status).toBe(200);
+        expect((await postTo(url, event)).status).toBe(200);
       }
     };
     await Promise.all(Array.from({ length: 16 }, (_, index) => poster(index)));
@@ -52,7 +52,7 @@ describe("two relays on one Redis", () => {
     const { a, b } = await twoNodes();
     const event = makeEvent("token.created", { token_id: "tok_1" });
     const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, n) => postBytes((n % 2 ? a : b).url, bodyOf(event))),
+      Array.from({ length: 200 }, (_, n) => postTo((n % 2 ? a : b).url, event)),
     );
     const count = (status: string): number => answers.filter(({ body }) => body.status === status).length;
     expect([count("accepted"), count("duplicate")]).toEqual([1, 199]);
@@ -78,7 +78,7 @@ describe("two relays on one Redis", () => {
     const live = makeEvent("token.created", { token_id: "t" });
     await post(a.url, live);
     await until(() => back.ids().includes(live.id));
-    const expected: PostedEvent[] = [...missed.filter(({ type }) => type === "token.created"), live];
+    const expected: TestEvent[] = [...missed.filter(({ type }) => type === "token.created"), live];
     expect(back.ids()).toEqual(expected.map(({ id }) => id));
   });
 
@@ -113,7 +113,7 @@ describe("a relay whose Redis", () => {
     await redis.kill();
     const node = await startNode({ redisUrl: redis.url, early: true });
     const event = makeEvent("token.created", { token_id: "t" });
-    const refused = await postBytes(node.url, bodyOf(event));
+    const refused = await postTo(node.url, event);
     expect(refused).toMatchObject({ status: 503, body: { code: "storage_unavailable" } });
     expect((await fetch(`${node.url}/healthz`)).status).toBe(200);
     expect((await fetch(`${node.url}/readyz`)).status).toBe(503);
@@ -129,10 +129,10 @@ describe("a relay whose Redis", () => {
     await redis.kill();
     const event = makeEvent("token.created", { token_id: "t" });
     const before = performance.now();
-    expect((await postBytes(a.url, bodyOf(event))).status).toBe(503);
+    expect((await postTo(a.url, event)).status).toBe(503);
     expect(performance.now() - before).toBeLessThan(4_000);
     await redis.restart({ keepData: true });
-    await until(async () => (await postBytes(a.url, bodyOf(event))).status === 200, {
+    await until(async () => (await postTo(a.url, event)).status === 200, {
       what: "Redis to take it",
     });
     await until(() => client.ids().includes(event.id));

@@ -3,7 +3,7 @@ import { io, type Socket } from "socket.io-client";
 import { endWithTest } from "./cleanup.ts";
 import { until } from "./until.ts";
 
-export interface Got {
+interface Got {
   readonly name: string;
   readonly event: { readonly id: string; readonly type: string; readonly data: Record<string, unknown> };
   readonly meta: {

@@ -1,5 +1,6 @@
 /** Posts events the way the vendor does: signed with the secret, over exactly the bytes that are sent. */
 import { createHmac, randomUUID } from "node:crypto";
+import { webhookSecret } from "./node.ts";
 import type { TestRelay } from "./relay.ts";
 
 type Scheme = "body" | "timestamped" | "both" | "none";
@@ -14,9 +15,18 @@ interface PostOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What any answer of the webhook may hold. */
+interface PostedBody {
+  readonly status?: string;
+  readonly id?: string;
+  readonly cursor?: string;
+  readonly code?: string;
+  readonly challenge?: string;
+}
+
 interface PostAnswer {
   readonly status: number;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: PostedBody;
   readonly headers: Headers;
 }
 
@@ -28,7 +38,11 @@ export interface TestEvent {
 }
 
 /** An event with an id and a time of its own. */
-export function event(type: string, data: TestEvent["data"] = {}, rest: Partial<TestEvent> = {}): TestEvent {
+export function makeEvent(
+  type: string,
+  data: TestEvent["data"] = {},
+  rest: Partial<TestEvent> = {},
+): TestEvent {
   const id = `evt_${randomUUID().replaceAll("-", "")}`;
   return { id, type, created_at: new Date().toISOString(), data, ...rest };
 }
@@ -63,12 +77,33 @@ export async function send(
   data: TestEvent["data"],
   rest: Partial<TestEvent> = {},
 ): Promise<TestEvent> {
-  const made = event(type, data, rest);
+  const made = makeEvent(type, data, rest);
   const { status, body } = await postWebhook(relay, made);
-  if (status !== 200 || body["status"] !== "accepted") {
+  if (status !== 200 || body.status !== "accepted") {
     throw new Error(`${type} was answered ${status} ${JSON.stringify(body)}`);
   }
   return made;
+}
+
+/** Posts to a relay that has the secret of `node.ts`, signed with the body scheme unless told otherwise. */
+export function postTo(
+  url: string,
+  payload: TestEvent | Buffer,
+  secret: string = webhookSecret,
+): Promise<PostAnswer> {
+  return postWebhook({ url, secrets: { webhook: secret, jwt: "" } }, payload);
+}
+
+/** Posts events one after the other; fails unless each is answered 200. */
+export async function post(url: string, ...events: readonly TestEvent[]): Promise<PostAnswer[]> {
+  const answers: PostAnswer[] = [];
+  for (const event of events) {
+    const answer = await postTo(url, event);
+    if (answer.status !== 200)
+      throw new Error(`${event.id} was answered ${answer.status} ${JSON.stringify(answer.body)}`);
+    answers.push(answer);
+  }
+  return answers;
 }
 
 function bytesOf(payload: TestEvent | string | Buffer): Buffer {

@@ -55,7 +55,7 @@ export interface EventEntry extends NewEvent {
 }
 
 /** Something every node passes in order that is no event. Kinds this build does not know are kept as they are. */
-export interface ControlEntry {
+interface ControlEntry {
   readonly kind: "control";
   readonly sequence: Sequence;
   readonly control: string;
