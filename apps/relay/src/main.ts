@@ -25,8 +25,8 @@ async function run(
   } catch (error) {
     return fail(startError(error, config));
   }
-  for (const note of notes) logger.warn(note);
   announce(config, relay, development);
+  for (const note of notes) logger.warn(note);
   let stopping = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
