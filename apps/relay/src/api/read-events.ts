@@ -3,7 +3,7 @@
  * comes first. Where it stopped is where the next request goes on, also if nothing was found on the way.
  */
 import { matches, type Sequence, type Topic } from "@sharmo-relay/protocol";
-import { missingIn, withTold } from "../fanout/subscription.ts";
+import { missingIn, withTold } from "../fanout/gaps.ts";
 import { type EpochHistory, type EventEntry, type EventLog, maxRange } from "../log/event-log.ts";
 import { runningEpoch } from "../log/lineage.ts";
 import { unavailable } from "./errors.ts";

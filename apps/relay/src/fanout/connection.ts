@@ -4,10 +4,8 @@
  */
 import {
   allows,
-  type Cursor,
   type Delivery,
   type EventMeta,
-  type Gap,
   type GapReason,
   type Sequence,
   type SubscriptionId,
@@ -16,13 +14,13 @@ import {
 import type { Principal } from "../auth/principal.ts";
 import type { EventEntry, LogRange } from "../log/event-log.ts";
 import type { LiveFrame } from "./frames.ts";
-import type { Hub } from "./hub.ts";
+import { gapOf, type MissingPart } from "./gaps.ts";
+import type { Hub, Member } from "./hub.ts";
 import type { Sink } from "./sink.ts";
 import {
   at,
   catchingUp,
   forked,
-  type MissingPart,
   type NodeView,
   plan,
   positionOf,
@@ -38,7 +36,7 @@ const burst = 128;
 /** Pause before a page that could not be read is asked for again, in milliseconds. */
 const retryReadMs = { least: 300, most: 1_500 };
 
-export class Connection {
+export class Connection implements Member {
   readonly hub: Hub;
   readonly #sink: Sink;
   readonly #maxBuffered: number;
@@ -341,18 +339,4 @@ export class Connection {
 
 function copyMeta(entry: EventEntry, subscription: SubscriptionId, delivery: Delivery): EventMeta {
   return { at: entry.at, ...(entry.late ? { late: true as const } : {}), subscription, delivery };
-}
-
-export function gapOf(
-  missing: MissingPart,
-  reason: GapReason,
-  cursorAt: (sequence: Sequence) => Cursor,
-): Omit<Gap, "subscription"> {
-  return {
-    topics: missing.topics.map((topic) => topic.name),
-    reason,
-    certain: missing.certain,
-    from: cursorAt(missing.from),
-    to: cursorAt(missing.to),
-  };
 }

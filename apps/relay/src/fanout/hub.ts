@@ -2,10 +2,22 @@
 import { type Cursor, formatCursor, roomsOf, type Sequence, type Topic } from "@sharmo-relay/protocol";
 import type { EventEntry } from "../log/event-log.ts";
 import { epochAt } from "../log/lineage.ts";
-import type { Connection } from "./connection.ts";
 import { LiveFrame } from "./frames.ts";
 import type { FanoutNode, FanoutObserver } from "./node.ts";
-import type { State } from "./subscription.ts";
+import type { State, Subscription } from "./subscription.ts";
+
+/** A connection as the hub needs it. */
+export interface Member {
+  readonly subscriptions: readonly Subscription[];
+  /** False if the client cannot take it now and will catch up. */
+  live(frame: LiveFrame): boolean;
+  /** What tails stops tailing at this position and catches up. */
+  fallBehind(position: Sequence): void;
+  forked(fork: Sequence): void;
+  tellCursor(): void;
+  /** Goes on with whatever is not tailing. */
+  pump(): void;
+}
 
 /** How often every connection is told how far it is, in milliseconds; the promise is 5 s. */
 const cursorEveryMs = 4_000;
@@ -13,9 +25,9 @@ const cursorEveryMs = 4_000;
 export class Hub {
   readonly node: FanoutNode;
   readonly observe: FanoutObserver;
-  readonly #rooms = new Map<string, Set<Connection>>();
-  readonly #connections = new Set<Connection>();
-  readonly #waiting = new Set<Connection>();
+  readonly #rooms = new Map<string, Set<Member>>();
+  readonly #connections = new Set<Member>();
+  readonly #waiting = new Set<Member>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(node: FanoutNode, observe: FanoutObserver) {
@@ -24,7 +36,7 @@ export class Hub {
     this.#timer = setInterval(() => this.#tellCursors(), cursorEveryMs);
   }
 
-  get connections(): ReadonlySet<Connection> {
+  get connections(): ReadonlySet<Member> {
     return this.#connections;
   }
 
@@ -37,17 +49,17 @@ export class Hub {
     return counts;
   }
 
-  add(connection: Connection): void {
+  add(connection: Member): void {
     this.#connections.add(connection);
     this.observe.connections(1);
   }
 
-  remove(connection: Connection): void {
+  remove(connection: Member): void {
     this.#waiting.delete(connection);
     if (this.#connections.delete(connection)) this.observe.connections(-1);
   }
 
-  join(connection: Connection, topics: readonly Topic[]): void {
+  join(connection: Member, topics: readonly Topic[]): void {
     for (const { name } of topics) {
       let room = this.#rooms.get(name);
       if (room === undefined) {
@@ -58,7 +70,7 @@ export class Hub {
     }
   }
 
-  leave(connection: Connection, topics: readonly Topic[]): void {
+  leave(connection: Member, topics: readonly Topic[]): void {
     for (const { name } of topics) {
       const room = this.#rooms.get(name);
       if (room?.delete(connection) && room.size === 0) this.#rooms.delete(name);
@@ -66,7 +78,7 @@ export class Hub {
   }
 
   /** Some subscription of the connection is ahead of this node; it is looked at again with each entry. */
-  awaitNode(connection: Connection): void {
+  awaitNode(connection: Member): void {
     this.#waiting.add(connection);
     this.node.compare();
   }
@@ -106,9 +118,9 @@ export class Hub {
     clearInterval(this.#timer);
   }
 
-  #targets(entry: EventEntry): Iterable<Connection> | undefined {
-    let first: Set<Connection> | undefined;
-    let union: Set<Connection> | undefined;
+  #targets(entry: EventEntry): Iterable<Member> | undefined {
+    let first: Set<Member> | undefined;
+    let union: Set<Member> | undefined;
     for (const name of roomsOf(entry)) {
       const room = this.#rooms.get(name);
       if (room === undefined) continue;

@@ -17,17 +17,10 @@ import {
 } from "@sharmo-relay/protocol";
 import type { LogRange } from "../log/event-log.ts";
 import type { Placed } from "../tail/follower.ts";
-import { type Connection, gapOf } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import { gapOf, type MissingPart, missingIn, withTold } from "./gaps.ts";
 import type { FanoutNode } from "./node.ts";
-import {
-  catchingUp,
-  type MissingPart,
-  missingIn,
-  positionOf,
-  type State,
-  type Subscription,
-  withTold,
-} from "./subscription.ts";
+import { catchingUp, positionOf, type State, type Subscription } from "./subscription.ts";
 
 export interface OpenRequest {
   readonly topics: readonly Topic[];

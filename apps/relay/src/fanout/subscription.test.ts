@@ -1,16 +1,8 @@
 import { type Epoch, makeTopic, type SubscriptionId } from "@sharmo-relay/protocol";
 import { describe, expect, it } from "vitest";
 import type { LogRange } from "../log/event-log.ts";
-import {
-  catchingUp,
-  forked,
-  missingIn,
-  type NodeView,
-  plan,
-  type Subscription,
-  takePage,
-  withTold,
-} from "./subscription.ts";
+import { missingIn, withTold } from "./gaps.ts";
+import { catchingUp, forked, type NodeView, plan, type Subscription, takePage } from "./subscription.ts";
 
 const epoch = "aaaaaaaaaaaa" as Epoch;
 const node: NodeView = { epoch, position: 20, memoryStart: 10 };

@@ -15,22 +15,21 @@
  * A page counts only if it was read under the epoch and head the node believes in now (M).
  */
 import type { Epoch, Sequence, SubscriptionId, Topic } from "@sharmo-relay/protocol";
-import { matches, patternMatches } from "@sharmo-relay/protocol";
+import { matches } from "@sharmo-relay/protocol";
 import type { Entry, EventEntry, LogRange } from "../log/event-log.ts";
+import { type Asked, type MissingPart, missingIn, withTold } from "./gaps.ts";
 
 export type State =
   | { readonly kind: "snapshot"; readonly at: Sequence; readonly rest: readonly EventEntry[] }
   | { readonly kind: "catching_up"; readonly position: Sequence; readonly reading: boolean }
   | { readonly kind: "tailing" };
 
-export interface Subscription {
+export interface Subscription extends Asked {
   readonly id: SubscriptionId;
   /** In the order asked, each once. */
   readonly topics: readonly Topic[];
   readonly conflate: boolean;
   readonly state: State;
-  /** Per type, up to where a gap was told; nothing at or below is delivered any more. */
-  readonly told: ReadonlyMap<string, Sequence>;
 }
 
 /** What a subscription sees of its node. */
@@ -105,14 +104,6 @@ export function forked(subscription: Subscription, fork: Sequence): Subscription
   }
 }
 
-export interface MissingPart {
-  readonly topics: readonly Topic[];
-  /** False if only topics with a key are concerned: the log does not say whose events were trimmed. */
-  readonly certain: boolean;
-  readonly from: Sequence;
-  readonly to: Sequence;
-}
-
 export type Page =
   /** Read under another epoch or head, or for another position: read again. */
   | { readonly use: false }
@@ -143,48 +134,8 @@ export function takePage(subscription: Subscription, range: LogRange, after: Seq
   return { use: true, missing, entries: wanted(next, range.entries, after), subscription: next };
 }
 
-/** The gap after `position`, if any that was not told yet. Exact for whole types: the highest trimmed one is missing. */
-export function missingIn(
-  subscription: Pick<Subscription, "topics" | "told">,
-  trimmedThrough: ReadonlyMap<string, Sequence>,
-  position: Sequence,
-): MissingPart | undefined {
-  const gone = [...trimmedThrough].filter(
-    ([type, through]) => through > position && through > (subscription.told.get(type) ?? 0),
-  );
-  const topics = subscription.topics.filter((topic) =>
-    gone.some(([type]) => patternMatches(topic.pattern, type)),
-  );
-  if (topics.length === 0) return undefined;
-  const concerned = gone.filter(([type]) => topics.some((topic) => patternMatches(topic.pattern, type)));
-  return {
-    topics,
-    certain: topics.some((topic) => topic.filter === undefined),
-    from: Math.min(...concerned.map(([type]) => Math.max(position, subscription.told.get(type) ?? 0))),
-    to: Math.max(...concerned.map(([, through]) => through)),
-  };
-}
-
-/** Remembers what was told, so that each gap is told once and nothing of it is delivered after. */
-export function withTold(
-  subscription: Pick<Subscription, "topics" | "told">,
-  trimmedThrough: ReadonlyMap<string, Sequence>,
-  position: Sequence,
-): ReadonlyMap<string, Sequence> {
-  const told = new Map(subscription.told);
-  for (const [type, through] of trimmedThrough) {
-    const concerned = subscription.topics.some((topic) => patternMatches(topic.pattern, type));
-    if (concerned && through > position) told.set(type, Math.max(through, told.get(type) ?? 0));
-  }
-  return told;
-}
-
 /** What of these entries belongs to the subscription and comes after the position. */
-export function wanted(
-  subscription: Pick<Subscription, "topics" | "told">,
-  entries: readonly Entry[],
-  after: Sequence,
-): EventEntry[] {
+export function wanted(subscription: Asked, entries: readonly Entry[], after: Sequence): EventEntry[] {
   return entries.filter(
     (entry): entry is EventEntry =>
       entry.kind === "event" &&

@@ -7,11 +7,10 @@ import {
   type Refusal,
   type Sequence,
 } from "@sharmo-relay/protocol";
-import { gapOf } from "../fanout/connection.ts";
 import { liveMeta } from "../fanout/frames.ts";
+import { gapOf, missingIn } from "../fanout/gaps.ts";
 import type { Hub } from "../fanout/hub.ts";
 import { refuse } from "../fanout/open.ts";
-import { missingIn } from "../fanout/subscription.ts";
 import type { EventEntry } from "../log/event-log.ts";
 import { RawJson } from "./raw-json.ts";
 import type { ReadRequest } from "./requests.ts";

@@ -23,7 +23,8 @@ import type {
 import { maxRange } from "../log/event-log.ts";
 import { LatestTable } from "../log/latest.ts";
 import { endOf, runningEpoch } from "../log/lineage.ts";
-import type { MemoryLimits } from "./memory.ts";
+import { Bus } from "./bus.ts";
+import { type MemoryLimits, memoryLimits } from "./memory.ts";
 import { Pages } from "./pages.ts";
 import { Tail } from "./tail.ts";
 
@@ -77,19 +78,17 @@ export class Follower {
   readonly #now: () => number;
   readonly pages: Pages;
   readonly #latest: LatestTable;
+  readonly #bus: Bus;
   #tail: Tail | undefined;
   /** The table is right once the position has reached this. */
   #latestFrom: Sequence = Number.POSITIVE_INFINITY;
   #lastState: LogState | undefined;
   #lastAnswerAt = 0;
   #lastError: Reason = { code: "starting", message: "the log has not answered yet" };
-  #connection = 0;
-  #unannounced = 0;
-  #headAtLastCompare: Sequence | undefined;
+  #blocked: string | undefined;
   #inFlight: Promise<boolean> | undefined;
   #filling: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #stopListening: (() => Promise<void>) | undefined;
   #early: Announcement[] = [];
   #closed = false;
 
@@ -100,12 +99,23 @@ export class Follower {
     this.#compareMs = options.compareMs ?? 1_000;
     this.#now = options.now ?? Date.now;
     this.#latest = new LatestTable(options.latestMax);
+    this.#bus = new Bus(options.log, {
+      announced: (announcement) => this.#hear(announcement, false),
+      junk: () => this.#listener.junk(),
+      interrupted: () => void this.compare(),
+      dead: () =>
+        this.#listener.trouble(
+          "announcements_lost",
+          "events are stored but not announced to this node; listening anew",
+        ),
+      failed: (error) => this.#failed(error),
+    });
     this.pages = new Pages((after, through) => this.#log.readRange(after, through, this.#tail?.known()));
   }
 
   /** Resolves after the first try; the node becomes ready whenever the log answers. */
   async start(): Promise<void> {
-    this.#relisten();
+    this.#bus.listen(0);
     await this.compare();
     this.#schedule();
   }
@@ -194,12 +204,12 @@ export class Follower {
 
   async #compare(): Promise<boolean> {
     for (let attempt = 0; attempt < 3 && !this.#closed; attempt++) {
-      const connection = this.#connection;
+      const { connection } = this.#bus;
       try {
         if (this.#latestFrom === Number.POSITIVE_INFINITY) await this.#loadLatest();
         const state = await this.#log.state(this.#tail?.known());
         // asked on an earlier connection, perhaps of a demoted master: ask again (M)
-        if (connection !== this.#connection) continue;
+        if (connection !== this.#bus.connection) continue;
         this.#takeOver(state);
         return true;
       } catch (error) {
@@ -217,7 +227,7 @@ export class Follower {
     const tail = this.#tail;
     if (tail === undefined) return;
     tail.takeOver(state.history, state.head);
-    this.#watchAnnouncements(tail, state.head);
+    this.#bus.compared(tail, state.head);
     tail.tryAgain();
     if (wasOut && this.inStep()) this.#listener.ready();
     this.#settle();
@@ -268,7 +278,7 @@ export class Follower {
   #forked(fork: Sequence): void {
     this.pages.forget();
     this.#latestFrom = Number.POSITIVE_INFINITY;
-    this.#headAtLastCompare = undefined;
+    this.#bus.forked();
     this.#listener.forked(fork);
   }
 
@@ -322,50 +332,19 @@ export class Follower {
         return;
       }
       // the hole may have closed by itself meanwhile, then the answer does not fit and is not needed
-      if (tail.position === need.after && tail.fill(range) && tail.position > need.after)
+      if (tail.position === need.after && tail.fill(range)) {
+        if (tail.position === need.after) return this.#sayBlocked(tail);
         this.#listener.holeFilled();
-      if (tail.block !== undefined) this.#listener.trouble("blocked", tail.block.message);
+      }
+      this.#sayBlocked(tail);
     }
   }
 
-  /** Two compares running that find what was never announced: the subscriber connection is worthless. */
-  #watchAnnouncements(tail: Tail, head: Sequence): void {
-    const before = this.#headAtLastCompare;
-    this.#headAtLastCompare = head;
-    if (before === undefined || this.#log.alone) return;
-    this.#unannounced = tail.announced < before && before > this.#listeningSince ? this.#unannounced + 1 : 0;
-    // while it is still being set up it goes on by itself
-    if (this.#unannounced < 2 || this.#stopListening === undefined) return;
-    this.#unannounced = 0;
-    this.#listener.trouble(
-      "announcements_lost",
-      "events are stored but not announced to this node; listening anew",
-    );
-    this.#relisten();
-  }
-
-  #listeningSince: Sequence = 0;
-
-  #relisten(): void {
-    const stop = this.#stopListening;
-    this.#stopListening = undefined;
-    this.#listeningSince = this.#tail?.heard ?? 0;
-    this.#connection++;
-    const listen = async (): Promise<void> => {
-      await stop?.();
-      if (this.#closed) return;
-      const stopNew = await this.#log.listen({
-        announced: (announcement) => this.#hear(announcement, false),
-        ignored: () => this.#listener.junk(),
-        reconnected: () => {
-          this.#connection++;
-          void this.compare();
-        },
-      });
-      if (this.#closed) await stopNew();
-      else this.#stopListening = stopNew;
-    };
-    listen().catch((error: unknown) => this.#failed(error));
+  /** Once for each reason, though it is asked again every second. */
+  #sayBlocked({ block }: Tail): void {
+    if (block !== undefined && block.message !== this.#blocked)
+      this.#listener.trouble("blocked", block.message);
+    this.#blocked = block?.message;
   }
 
   #failed(error: unknown): void {
@@ -394,7 +373,7 @@ export class Follower {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#stopListening?.();
+    await this.#bus.close();
     await this.#inFlight;
     await this.#filling;
   }
@@ -402,15 +381,3 @@ export class Follower {
 
 const maxEarly = 1_024;
 const holePatienceMs = 5;
-
-/** Memory never reaches further back than two thirds of the shortest retention, in age and in count (M). */
-function memoryLimits(wanted: FollowerOptions["memory"], retention: Retention): MemoryLimits {
-  const rules = [retention.default, ...retention.types.values()];
-  const age = Math.min(...rules.map((rule) => rule.maxAgeMs));
-  const count = Math.min(...rules.map((rule) => rule.maxCount ?? Number.POSITIVE_INFINITY));
-  return {
-    maxEntries: Math.max(1, Math.min(wanted.maxEntries, Math.floor((count * 2) / 3))),
-    maxBytes: wanted.maxBytes,
-    maxAgeMs: (age * 2) / 3,
-  };
-}

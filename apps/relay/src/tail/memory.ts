@@ -3,13 +3,28 @@
  * age; what falls out is read from the log by those who need it.
  */
 import type { Sequence } from "@sharmo-relay/protocol";
-import type { Entry } from "../log/event-log.ts";
+import type { Entry, Retention } from "../log/event-log.ts";
 
 export interface MemoryLimits {
   readonly maxEntries: number;
   readonly maxBytes: number;
   /** At most two thirds of the shortest retention, or a repair would report gaps that are none. */
   readonly maxAgeMs: number;
+}
+
+/** Memory never reaches further back than two thirds of the shortest retention, in age and in count (M). */
+export function memoryLimits(
+  wanted: Pick<MemoryLimits, "maxEntries" | "maxBytes">,
+  retention: Retention,
+): MemoryLimits {
+  const rules = [retention.default, ...retention.types.values()];
+  const age = Math.min(...rules.map((rule) => rule.maxAgeMs));
+  const count = Math.min(...rules.map((rule) => rule.maxCount ?? Number.POSITIVE_INFINITY));
+  return {
+    maxEntries: Math.max(1, Math.min(wanted.maxEntries, Math.floor((count * 2) / 3))),
+    maxBytes: wanted.maxBytes,
+    maxAgeMs: (age * 2) / 3,
+  };
 }
 
 export class Memory {

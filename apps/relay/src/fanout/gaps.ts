@@ -1,0 +1,73 @@
+/** The arithmetic of gaps: what of the types asked for was trimmed after a position, told once and never too much. Pure. */
+import {
+  type Cursor,
+  type Gap,
+  type GapReason,
+  patternMatches,
+  type Sequence,
+  type Topic,
+} from "@sharmo-relay/protocol";
+
+/** What a gap is judged for. */
+export interface Asked {
+  readonly topics: readonly Topic[];
+  /** Per type, up to where a gap was told; nothing at or below is delivered any more. */
+  readonly told: ReadonlyMap<string, Sequence>;
+}
+
+export interface MissingPart {
+  readonly topics: readonly Topic[];
+  /** False if only topics with a key are concerned: the log does not say whose events were trimmed. */
+  readonly certain: boolean;
+  readonly from: Sequence;
+  readonly to: Sequence;
+}
+
+/** The gap after `position`, if any that was not told yet. Exact for whole types: the highest trimmed one is missing. */
+export function missingIn(
+  asked: Asked,
+  trimmedThrough: ReadonlyMap<string, Sequence>,
+  position: Sequence,
+): MissingPart | undefined {
+  const gone = [...trimmedThrough].filter(
+    ([type, through]) => through > position && through > (asked.told.get(type) ?? 0),
+  );
+  const topics = asked.topics.filter((topic) => gone.some(([type]) => patternMatches(topic.pattern, type)));
+  if (topics.length === 0) return undefined;
+  const concerned = gone.filter(([type]) => topics.some((topic) => patternMatches(topic.pattern, type)));
+  return {
+    topics,
+    certain: topics.some((topic) => topic.filter === undefined),
+    from: Math.min(...concerned.map(([type]) => Math.max(position, asked.told.get(type) ?? 0))),
+    to: Math.max(...concerned.map(([, through]) => through)),
+  };
+}
+
+/** Remembers what was told, so that each gap is told once and nothing of it is delivered after. */
+export function withTold(
+  asked: Asked,
+  trimmedThrough: ReadonlyMap<string, Sequence>,
+  position: Sequence,
+): ReadonlyMap<string, Sequence> {
+  const told = new Map(asked.told);
+  for (const [type, through] of trimmedThrough) {
+    const concerned = asked.topics.some((topic) => patternMatches(topic.pattern, type));
+    if (concerned && through > position) told.set(type, Math.max(through, told.get(type) ?? 0));
+  }
+  return told;
+}
+
+/** As it stands on the wire. */
+export function gapOf(
+  missing: MissingPart,
+  reason: GapReason,
+  cursorAt: (sequence: Sequence) => Cursor,
+): Omit<Gap, "subscription"> {
+  return {
+    topics: missing.topics.map((topic) => topic.name),
+    reason,
+    certain: missing.certain,
+    from: cursorAt(missing.from),
+    to: cursorAt(missing.to),
+  };
+}
