@@ -97,9 +97,9 @@ describe("a stock socket.io-client", () => {
   it("may not connect from a page of another origin", async () => {
     const { url } = await startNode({ env: { RELAY_ALLOWED_ORIGINS: "https://app.example.com" } });
     const auth = { token: await token() };
-    const stranger = open(url, auth, { origin: "https://evil.example.com" });
+    const stranger = open(url, auth, { extraHeaders: { origin: "https://evil.example.com" } });
     await new Promise((resolve) => stranger.socket.on("connect_error", resolve));
-    const friend = open(url, auth, { origin: "https://app.example.com" });
+    const friend = open(url, auth, { extraHeaders: { origin: "https://app.example.com" } });
     await until(() => friend.socket.connected);
     expect(stranger.socket.connected).toBe(false);
   });

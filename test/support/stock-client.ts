@@ -1,5 +1,5 @@
 /** A stock `socket.io-client` and everything it got, in the order it came. */
-import { io, type Socket } from "socket.io-client";
+import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import { endWithTest } from "./cleanup.ts";
 import { until } from "./until.ts";
 
@@ -29,17 +29,18 @@ export async function connect(url: string, token: string): Promise<StockClient> 
   return client;
 }
 
+/** It does not reconnect by itself unless told to. */
 export function open(
   url: string,
   auth: Record<string, unknown>,
-  extraHeaders: Record<string, string> = {},
+  options: Partial<ManagerOptions & SocketOptions> = {},
 ): StockClient {
   const socket = io(url, {
     auth,
     transports: ["websocket"],
     forceNew: true,
     reconnection: false,
-    extraHeaders,
+    ...options,
   });
   endWithTest(() => socket.disconnect());
   const got: Got[] = [];
