@@ -1,11 +1,8 @@
 /** The connection: does what `connection-state.ts` says, with Socket.IO, timers and the token provider. */
 import {
-  type AuthenticateAck,
-  type AuthenticateRequest,
   type ConnectErrorData,
   type EventMeta,
   protocolVersion,
-  type Refusal,
   type RelayNotices,
   type SharmoEvent,
 } from "@sharmo-relay/protocol";
@@ -34,14 +31,9 @@ import {
   tokenFailed,
   tokenGiven,
 } from "./connection-state.ts";
-import type { Request, Requests } from "./feed.ts";
+import type { AllRequests, Request } from "./requests.ts";
 import { createTokens } from "./token.ts";
 import type { TokenProvider } from "./types.ts";
-
-/** What can be asked of the server on a connection. */
-interface AllRequests extends Requests {
-  authenticate: [AuthenticateRequest, AuthenticateAck | Refusal];
-}
 
 export interface ConnectionOptions {
   /** `https://host:port`, and the path under which Socket.IO answers there. */

@@ -22,39 +22,16 @@ import type {
   Cursor,
   EventMeta,
   Gap,
-  ReadAck,
-  ReadRequest,
-  Refusal,
   SharmoEvent,
-  SubscribeAck,
-  SubscribeRequest,
   SubscriptionId,
   Topic,
-  UnsubscribeAck,
-  UnsubscribeRequest,
   WireError,
 } from "@sharmo-relay/protocol";
 import { delayAfter, slowBackoff } from "./backoff.ts";
 import { finalCodes, RelayError } from "./errors.ts";
 import { isFor } from "./match.ts";
+import type { Request, Requests } from "./requests.ts";
 import type { Item, Receiver } from "./subscription.ts";
-
-/** What is asked of the server: payload and answer. */
-export interface Requests {
-  subscribe: [SubscribeRequest, SubscribeAck | Refusal];
-  unsubscribe: [UnsubscribeRequest, UnsubscribeAck | Refusal];
-  read: [ReadRequest, ReadAck | Refusal];
-}
-
-/**
- * Sends a request. `answered` is called the moment the answer arrives, before anything that came after it, and not at
- * all if the connection is lost first.
- */
-export type Request<R extends { [N in keyof R]: [object, unknown] }> = <N extends keyof R & string>(
-  name: N,
-  payload: R[N][0],
-  answered: (answer: R[N][1]) => void,
-) => void;
 
 /** Where and how a handler begins: after the cursor; with the latest values; or, with both, with them if need be. */
 export interface Beginning {

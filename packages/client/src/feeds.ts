@@ -1,14 +1,7 @@
 /** All topics of one connection. No sockets and no clock of its own. */
 import type { Cursor, EventMeta, Gap, SharmoEvent, Topic } from "@sharmo-relay/protocol";
-import {
-  type Beginning,
-  createFeed,
-  type Feed,
-  type FeedDeps,
-  type Membership,
-  type Request,
-  type Requests,
-} from "./feed.ts";
+import { type Beginning, createFeed, type Feed, type FeedDeps, type Membership } from "./feed.ts";
+import type { Request, Requests } from "./requests.ts";
 import type { Receiver } from "./subscription.ts";
 
 export interface FeedsDeps extends FeedDeps {
