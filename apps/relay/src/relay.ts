@@ -2,7 +2,7 @@
  * One relay: its log, its place in the log's order, and the doors to it. Puts the parts together, starts them, and
  * ends them in the order that loses nothing.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import { formatCursor } from "@sharmo-relay/protocol";
 import { createApi } from "./api/app.ts";
 import type { Condition, Readiness, RetryOutcome } from "./api/deps.ts";
@@ -14,6 +14,7 @@ import type { Config } from "./config.ts";
 import type { DevSecrets } from "./dev-secrets.ts";
 import { Hub } from "./fanout/hub.ts";
 import { apiNode, fanoutNode } from "./fanout-node.ts";
+import { type Handle, listen, portOf, route } from "./http.ts";
 import { clientAddress, networksOf } from "./ingest/address.ts";
 import { retryQuarantined } from "./ingest/retry.ts";
 import { createWebhookHandler } from "./ingest/webhook.ts";
@@ -87,7 +88,7 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
       inStep: () => follower.inStep(),
       failed: (error: unknown) => logger.error({ err: error }, "a request of a client failed"),
     };
-    route(http, config, {
+    route(http, config, logger, {
       webhook: ingest(config, follower, log, logger, metrics, webhooks),
       stream: createSseHandler({ ...realtime, authorize: (request) => authenticate(request, tokens) }),
       rest: createApi({
@@ -181,8 +182,6 @@ function createFollower(
   });
 }
 
-type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-
 function ingest(
   config: Config,
   follower: Follower,
@@ -253,44 +252,6 @@ function devToken(
 ): ReturnType<typeof createDevTokens> | undefined {
   const secret = config.production ? undefined : development?.jwtSecret;
   return secret === undefined ? undefined : createDevTokens(secret, config.auth);
-}
-
-function route(
-  http: Server,
-  config: Config,
-  to: {
-    webhook: Handle;
-    stream: Handle;
-    rest: (request: IncomingMessage, response: ServerResponse) => unknown;
-  },
-): void {
-  http.on("request", (request, response) => {
-    const path = pathOf(request);
-    if (path === config.webhook.path) void to.webhook(request, response);
-    else if (path === "/v1/stream") void to.stream(request, response);
-    else to.rest(request, response);
-  });
-}
-
-function pathOf(request: IncomingMessage): string {
-  const url = request.url ?? "/";
-  const mark = url.indexOf("?");
-  return mark < 0 ? url : url.slice(0, mark);
-}
-
-function listen(http: Server, config: Config): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.once("error", reject);
-    http.listen({ port: config.port, ...(config.host === undefined ? {} : { host: config.host }) }, () => {
-      http.off("error", reject);
-      resolve();
-    });
-  });
-}
-
-function portOf(http: Server): number {
-  const address = http.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,0 +1,53 @@
+/** The doors of the relay: one port, and which part answers at which path. */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Config } from "./config.ts";
+import type { Logger } from "./observe/logger.ts";
+
+export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** Sends each request to the door it asks for. */
+export function route(
+  http: Server,
+  config: Config,
+  logger: Logger,
+  to: {
+    webhook: Handle;
+    stream: Handle;
+    rest: (request: IncomingMessage, response: ServerResponse) => unknown;
+  },
+): void {
+  /** Neither rejects as it is written; should one ever, it costs its own request and no more. */
+  const run = (handle: Handle, request: IncomingMessage, response: ServerResponse): void => {
+    handle(request, response).catch((error: unknown) => {
+      logger.error({ err: error }, "a request failed");
+      response.destroy();
+    });
+  };
+  http.on("request", (request, response) => {
+    const path = pathOf(request);
+    if (path === config.webhook.path) run(to.webhook, request, response);
+    else if (path === "/v1/stream") run(to.stream, request, response);
+    else to.rest(request, response);
+  });
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? "/";
+  const mark = url.indexOf("?");
+  return mark < 0 ? url : url.slice(0, mark);
+}
+
+export function listen(http: Server, config: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    http.listen({ port: config.port, ...(config.host === undefined ? {} : { host: config.host }) }, () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+export function portOf(http: Server): number {
+  const address = http.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
