@@ -390,6 +390,30 @@ describe("a subscription on a node", () => {
     expect(client.recorder.frames.filter((f) => f.kind === "event")).toHaveLength(1);
   });
 
+  it("reaches every socket of every room of the event, each once", async () => {
+    const { node, hub } = setUp();
+    const rooms = ["token.created", "token.*", "*", "token.created?token_id=tok_1", "*?token_id=tok_1"];
+    const recorders: Recorder[] = [];
+    for (const names of [
+      ...rooms.map((name) => [name]),
+      rooms,
+      ["token.created?token_id=tok_2"],
+      ["user.*"],
+    ]) {
+      const recorder = new Recorder();
+      const connection = new Connection(hub, recorder, principal, 1_000);
+      await openSubscription(
+        connection,
+        { topics: names.map(topic), snapshot: false, conflate: false },
+        () => undefined,
+      );
+      recorders.push(recorder);
+    }
+    node.append("token.created", "tok_1");
+    node.applyNext();
+    expect(recorders.map(({ frames }) => frames.length)).toEqual([1, 1, 1, 1, 1, 1, 0, 0]);
+  });
+
   it("refuses by name what is not wholly granted, and all of the call with it", async () => {
     const { hub } = setUp();
     const grants = { events: [topic("token.*")], read: false, admin: false };
