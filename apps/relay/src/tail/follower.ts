@@ -14,16 +14,17 @@ import type {
   Entry,
   EventLog,
   Known,
-  LatestValues,
+  LatestValues as LatestInLog,
   LogRange,
   LogState,
   NewEvent,
   Retention,
 } from "../log/event-log.ts";
 import { maxRange } from "../log/event-log.ts";
-import { LatestTable } from "../log/latest.ts";
-import { endOf, runningEpoch } from "../log/lineage.ts";
+import type { LatestTable } from "../log/latest.ts";
+import { endOf } from "../log/lineage.ts";
 import { Bus } from "./bus.ts";
+import { LatestValues } from "./latest-values.ts";
 import { type MemoryLimits, memoryLimits } from "./memory.ts";
 import { Pages } from "./pages.ts";
 import { Tail } from "./tail.ts";
@@ -77,11 +78,9 @@ export class Follower {
   readonly #compareMs: number;
   readonly #now: () => number;
   readonly pages: Pages;
-  readonly #latest: LatestTable;
+  readonly #latest: LatestValues;
   readonly #bus: Bus;
   #tail: Tail | undefined;
-  /** The table is right once the position has reached this. */
-  #latestFrom: Sequence = Number.POSITIVE_INFINITY;
   #lastState: LogState | undefined;
   #lastAnswerAt = 0;
   #lastError: Reason = { code: "starting", message: "the log has not answered yet" };
@@ -98,7 +97,7 @@ export class Follower {
     this.#options = options;
     this.#compareMs = options.compareMs ?? 1_000;
     this.#now = options.now ?? Date.now;
-    this.#latest = new LatestTable(options.latestMax);
+    this.#latest = new LatestValues(options.latestMax);
     this.#bus = new Bus(options.log, {
       announced: (announcement) => this.#hear(announcement, false),
       junk: () => this.#listener.junk(),
@@ -144,7 +143,7 @@ export class Follower {
 
   /** The latest values at exactly the node's position; undefined while they are read anew. */
   latestNow(): LatestTable | undefined {
-    return this.#tail !== undefined && this.#tail.position >= this.#latestFrom ? this.#latest : undefined;
+    return this.#tail === undefined ? undefined : this.#latest.at(this.#tail.position);
   }
 
   /** True if the node may answer for what clients are allowed to see and have seen. */
@@ -206,7 +205,7 @@ export class Follower {
     for (let attempt = 0; attempt < 3 && !this.#closed; attempt++) {
       const { connection } = this.#bus;
       try {
-        if (this.#latestFrom === Number.POSITIVE_INFINITY) await this.#loadLatest();
+        if (this.#tail === undefined || this.#latest.stale) await this.#loadLatest();
         const state = await this.#log.state(this.#tail?.known());
         // asked on an earlier connection, perhaps of a demoted master: ask again (M)
         if (connection !== this.#bus.connection) continue;
@@ -237,25 +236,13 @@ export class Follower {
   async #loadLatest(): Promise<void> {
     const values = await this.#log.readLatest(this.#tail?.known());
     if (this.#closed) return;
-    const tail = this.#tail;
-    if (tail === undefined) {
-      const { retention } = await this.#log.state(undefined);
-      this.#begin(values, retention);
-      return;
-    }
-    // the answer may be older or newer than what was applied meanwhile
-    if (runningEpoch(values.history).epoch !== tail.epoch || values.head < tail.memory.start) return;
-    this.#latest.load(values.entries.filter((entry) => entry.sequence <= tail.position));
-    for (let sequence = values.head + 1; sequence <= tail.position; sequence++) {
-      const entry = tail.memory.at(sequence);
-      if (entry?.kind === "event") this.#latest.apply(entry);
-    }
-    this.#latestFrom = values.head;
+    if (this.#tail !== undefined) return this.#latest.reload(values, this.#tail);
+    const { retention } = await this.#log.state(undefined);
+    this.#begin(values, retention);
   }
 
-  #begin(values: LatestValues, retention: Retention): void {
-    this.#latest.load(values.entries);
-    this.#latestFrom = values.head;
+  #begin(values: LatestInLog, retention: Retention): void {
+    this.#latest.begin(values);
     const tail = new Tail(
       { history: values.history, head: values.head },
       memoryLimits(this.#options.memory, retention),
@@ -271,19 +258,19 @@ export class Follower {
   }
 
   #applied(entry: Entry): void {
-    if (entry.kind === "event") this.#latest.apply(entry);
+    this.#latest.apply(entry);
     this.#listener.applied(entry);
   }
 
   #forked(fork: Sequence): void {
     this.pages.forget();
-    this.#latestFrom = Number.POSITIVE_INFINITY;
+    this.#latest.forget();
     this.#bus.forked();
     this.#listener.forked(fork);
   }
 
   #restarted(from: Sequence): void {
-    this.#latestFrom = Number.POSITIVE_INFINITY;
+    this.#latest.forget();
     this.#listener.restarted(from);
   }
 
