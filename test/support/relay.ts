@@ -55,8 +55,7 @@ interface RelayExit {
 
 export async function startRelay(options: RelayOptions = {}): Promise<TestRelay> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "sharmo-relay-test-")));
-  const port = options.port ?? (await freePort());
-  const relay = launch(options, dataDir, port);
+  const relay = launch(options, dataDir);
   const removeFolder = async (): Promise<void> => {
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
   };
@@ -68,7 +67,10 @@ export async function startRelay(options: RelayOptions = {}): Promise<TestRelay>
   };
 
   try {
-    if (options.ready ?? true) await untilReady(relay, `http://127.0.0.1:${port}`);
+    const waits = options.ready ?? true;
+    // the relay chooses its port itself: one found free here could be somebody else's by the time it is opened
+    const port = options.port ?? (waits ? await announcedPort(relay) : 0);
+    if (waits) await untilReady(relay, `http://127.0.0.1:${port}`);
     relay.isReady();
     const secrets = await secretsOf(options.env ?? {}, dataDir);
     return {
@@ -108,7 +110,7 @@ interface Launched {
   readonly end: (signal: NodeJS.Signals) => Promise<RelayExit>;
 }
 
-function launch(options: RelayOptions, dataDir: string, port: number): Launched {
+function launch(options: RelayOptions, dataDir: string): Launched {
   const program =
     options.from === "built"
       ? ["apps/relay/dist/main.js"]
@@ -118,7 +120,7 @@ function launch(options: RelayOptions, dataDir: string, port: number): Launched 
     env: {
       ...inherited(),
       HOST: "127.0.0.1",
-      PORT: String(port),
+      PORT: String(options.port ?? 0),
       RELAY_DATA_DIR: dataDir,
       ...options.env,
     },
@@ -171,6 +173,20 @@ function inherited(): NodeJS.ProcessEnv {
     /^(RELAY_|WEBHOOK_|JWT_|SHARMO_|REDIS_URL$|NODE_ENV$|NODE_OPTIONS$|VITEST)/.test(name),
   );
   return { ...process.env, ...Object.fromEntries(names.map((name) => [name, undefined])) };
+}
+
+/** The port that the relay names when it is up. Rejects if it ends before. */
+async function announcedPort(relay: Launched): Promise<number> {
+  const port = await until(
+    () => {
+      if (relay.exit() !== undefined) return 0;
+      const named = /webhooks\s+POST http:\/\/[^\s/]+:([0-9]+)\//.exec(relay.output())?.[1];
+      return named === undefined ? undefined : Number(named);
+    },
+    { within: startLimit, every: 10, what: `the relay to name its port; it wrote:\n${relay.output()}` },
+  );
+  if (port === 0) throw new Error(`the relay ended at start; it wrote:\n${relay.output()}`);
+  return port;
 }
 
 async function untilReady(relay: Launched, url: string): Promise<void> {
