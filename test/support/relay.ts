@@ -102,6 +102,18 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** A test that runs out of time ends nothing more: what it started then goes with the process that ran it. */
+const running = new Set<ChildProcess>();
+const endRunning = (): void => {
+  for (const child of running) child.kill("SIGKILL");
+};
+process.once("exit", endRunning);
+process.once("disconnect", endRunning);
+process.once("SIGTERM", () => {
+  endRunning();
+  process.exit(143);
+});
+
 interface Launched {
   readonly child: ChildProcess;
   readonly output: () => string;
@@ -127,6 +139,8 @@ function launch(options: RelayOptions, dataDir: string): Launched {
     stdio: ["ignore", "pipe", "pipe"],
   });
 
+  running.add(child);
+  child.once("close", () => running.delete(child));
   let output = "";
   let ended: RelayExit | undefined;
   const keep = (chunk: Buffer): void => {
