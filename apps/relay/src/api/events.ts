@@ -4,7 +4,6 @@ import {
   allowsEvent,
   type Cursor,
   cursorForm,
-  formatCursor,
   type Gap,
   makeTopic,
   type Position,
@@ -12,8 +11,9 @@ import {
   type Topic,
 } from "@sharmo-relay/protocol";
 import type { Principal } from "../auth/principal.ts";
-import type { EpochHistory, EventEntry } from "../log/event-log.ts";
-import { epochAt, runningEpoch } from "../log/lineage.ts";
+import { gapOf, unknownGap } from "../fanout/gaps.ts";
+import type { EventEntry } from "../log/event-log.ts";
+import { cursorIn, runningEpoch } from "../log/lineage.ts";
 import { needRead, needTopics, principalOf } from "./access.ts";
 import type { ApiDeps } from "./deps.ts";
 import { eventDocument, listDocument } from "./documents.ts";
@@ -48,7 +48,7 @@ export function addEventRoutes(router: Router, deps: ApiDeps): void {
       const start = await placeOf(since, deps);
       const wanted: Wanted = { topics: topics.length > 0 ? topics : topicsOf(types), types };
       const found = await readEvents(log, node, start.after, wanted, { ...limits, events });
-      return pageDocument(found, principal, gapOf(found, wanted.topics, start));
+      return pageDocument(found, principal, gapIn(found, wanted.topics, start));
     });
   });
 
@@ -98,39 +98,23 @@ async function placeOf(since: Position | undefined, { node }: ApiDeps): Promise<
   }
 }
 
-function gapOf(found: Found, topics: readonly Topic[], start: Start): ApiGap | undefined {
-  const { missing, history } = found;
-  if (start.since === undefined) return undefined;
-  if (start.unknown) {
-    return {
-      topics: topics.map((topic) => topic.name),
-      reason: "unknown_cursor",
-      certain: false,
-      from: formatCursor(start.since.epoch, start.since.sequence),
-      to: cursorAt(history, missing?.to ?? 0),
-    };
-  }
-  if (missing === undefined) return undefined;
-  return {
-    topics: missing.topics.map((topic) => topic.name),
-    reason: "retention",
-    certain: missing.certain,
-    from: cursorAt(history, missing.from),
-    to: cursorAt(history, missing.to),
-  };
-}
-
-function cursorAt(history: EpochHistory, sequence: Sequence): Cursor {
-  return formatCursor(epochAt(history, sequence), sequence);
+function gapIn(
+  { missing, history }: Found,
+  topics: readonly Topic[],
+  { since, unknown }: Start,
+): ApiGap | undefined {
+  if (since === undefined) return undefined;
+  if (unknown) return unknownGap(topics, since, cursorIn(history, missing?.to ?? 0));
+  return missing && gapOf(missing, "retention", (sequence) => cursorIn(history, sequence));
 }
 
 function pageDocument(found: Found, principal: Principal, gap: ApiGap | undefined): Buffer {
   const { history, entries, position } = found;
   const documents = entries.map((entry) =>
-    eventDocument(entry, cursorAt(history, entry.sequence), allowsEvent(principal.grants, entry)),
+    eventDocument(entry, cursorIn(history, entry.sequence), allowsEvent(principal.grants, entry)),
   );
   return listDocument("events", documents, {
-    next: cursorAt(history, position),
+    next: cursorIn(history, position),
     ...(gap === undefined ? {} : { gap }),
   });
 }
@@ -144,5 +128,5 @@ async function cursorOf(entry: EventEntry, { log, node }: ApiDeps): Promise<Curs
   if (!there || range.epoch !== runningEpoch(history).epoch) {
     throw unavailable("the event log has just changed; try again");
   }
-  return cursorAt(history, entry.sequence);
+  return cursorIn(history, entry.sequence);
 }

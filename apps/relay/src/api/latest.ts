@@ -3,10 +3,10 @@
  * the topics alone. With `since` only values that are newer; `next` stands there while more follow.
  */
 import type { Router } from "@koa/router";
-import { formatCursor, matches, type Position, type Sequence } from "@sharmo-relay/protocol";
+import { matches, type Position, type Sequence } from "@sharmo-relay/protocol";
 import type { EpochHistory, EventEntry } from "../log/event-log.ts";
 import { removingType } from "../log/latest.ts";
-import { endOf, epochAt } from "../log/lineage.ts";
+import { cursorIn, endOf } from "../log/lineage.ts";
 import { needTopics, principalOf } from "./access.ts";
 import type { ApiDeps } from "./deps.ts";
 import { eventDocument, listDocument } from "./documents.ts";
@@ -40,7 +40,7 @@ export function addLatestRoute(router: Router, { node, verifier }: ApiDeps): voi
       .sort((a, b) => a.sequence - b.sequence);
     const page = firstOf(values, limit);
     const last = page.at(-1);
-    const cursor = (sequence: Sequence) => formatCursor(epochAt(history, sequence), sequence);
+    const cursor = (sequence: Sequence) => cursorIn(history, sequence);
     const more = last !== undefined && page.length < values.length;
     const documents = page.map((entry) => eventDocument(entry, cursor(entry.sequence), true));
     ctx.type = "json";

@@ -3,7 +3,7 @@
  * comes first. Where it stopped is where the next request goes on, also if nothing was found on the way.
  */
 import { matches, type Sequence, type Topic } from "@sharmo-relay/protocol";
-import { missingIn, withTold } from "../fanout/gaps.ts";
+import { type MissingPart, missingIn, withTold } from "../fanout/gaps.ts";
 import { type EpochHistory, type EventEntry, type EventLog, maxRange } from "../log/event-log.ts";
 import { runningEpoch } from "../log/lineage.ts";
 import { unavailable } from "./errors.ts";
@@ -23,20 +23,13 @@ export interface ReadLimits {
   readonly ms: number;
 }
 
-interface Missing {
-  readonly topics: readonly Topic[];
-  readonly certain: boolean;
-  readonly from: Sequence;
-  readonly to: Sequence;
-}
-
 export interface Found {
   /** The history under which all of this was read. */
   readonly history: EpochHistory;
   readonly entries: readonly EventEntry[];
   /** Everything wanted up to here is in `entries` or in `missing`. */
   readonly position: Sequence;
-  readonly missing: Missing | undefined;
+  readonly missing: MissingPart | undefined;
 }
 
 export async function readEvents(
@@ -97,7 +90,7 @@ function isWanted(entry: EventEntry, wanted: Wanted): boolean {
 class Gaps {
   readonly #wanted: Wanted;
   #told: ReadonlyMap<string, Sequence> = new Map();
-  missing: Missing | undefined;
+  missing: MissingPart | undefined;
 
   constructor(wanted: Wanted) {
     this.#wanted = wanted;

@@ -3,7 +3,7 @@
  * logs, histories and referrers.
  */
 import type { IncomingMessage } from "node:http";
-import type { Principal, TokenVerifier } from "./principal.ts";
+import type { TokenVerifier, Verified } from "./principal.ts";
 
 export type Bearer =
   | { readonly ok: true; readonly token: string }
@@ -25,18 +25,10 @@ export function readBearer(request: Pick<IncomingMessage, "rawHeaders">): Bearer
   return token === undefined ? { ok: false, message: form } : { ok: true, token };
 }
 
-export type Authenticated =
-  | { readonly ok: true; readonly principal: Principal }
-  | {
-      readonly ok: false;
-      readonly code: "unauthenticated" | "token_expired" | "unavailable";
-      readonly message: string;
-    };
-
 export async function authenticate(
   request: Pick<IncomingMessage, "rawHeaders">,
   verifier: TokenVerifier,
-): Promise<Authenticated> {
+): Promise<Verified> {
   const bearer = readBearer(request);
   return bearer.ok
     ? verifier.verify(bearer.token)

@@ -1,8 +1,10 @@
 /** The arithmetic of gaps: what of the types asked for was trimmed after a position, told once and never too much. Pure. */
 import {
   type Cursor,
+  formatCursor,
   type Gap,
   type GapReason,
+  type Position,
   patternMatches,
   type Sequence,
   type Topic,
@@ -69,5 +71,16 @@ export function gapOf(
     certain: missing.certain,
     from: cursorAt(missing.from),
     to: cursorAt(missing.to),
+  };
+}
+
+/** Where an unknown cursor lies on this log nobody can tell: what is behind it, up to `to`, may be missing. */
+export function unknownGap(topics: readonly Topic[], since: Position, to: Cursor): Omit<Gap, "subscription"> {
+  return {
+    topics: topics.map((topic) => topic.name),
+    reason: "unknown_cursor",
+    certain: false,
+    from: formatCursor(since.epoch, since.sequence),
+    to,
   };
 }

@@ -1,7 +1,7 @@
 /** From an event to those who get it: rooms by topic, one shared frame, one copy for each connection. */
-import { type Cursor, formatCursor, roomsOf, type Sequence, type Topic } from "@sharmo-relay/protocol";
+import { type Cursor, roomsOf, type Sequence, type Topic } from "@sharmo-relay/protocol";
 import type { EventEntry } from "../log/event-log.ts";
-import { epochAt } from "../log/lineage.ts";
+import { cursorIn } from "../log/lineage.ts";
 import { LiveFrame } from "./frames.ts";
 import type { FanoutNode, FanoutObserver } from "./node.ts";
 import type { State, Subscription } from "./subscription.ts";
@@ -111,7 +111,7 @@ export class Hub {
   }
 
   cursorAt(sequence: Sequence): Cursor {
-    return formatCursor(epochAt(this.node.history, sequence), sequence);
+    return cursorIn(this.node.history, sequence);
   }
 
   close(): void {

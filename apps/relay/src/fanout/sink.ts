@@ -13,3 +13,22 @@ export interface Sink {
   event(entry: EventEntry, meta: EventMeta): void;
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void;
 }
+
+/** Longest wait for a sign of draining before the sink is looked at again, in milliseconds. */
+const lookAgainMs = 1_000;
+
+interface Draining {
+  on(event: "drain", listener: () => void): unknown;
+  off(event: "drain", listener: () => void): unknown;
+}
+
+/** Calls once, at the next "drain" of what a sink writes to, or when it is time to look again. */
+export function onceDrained(source: Draining, call: () => void): void {
+  const done = (): void => {
+    clearTimeout(timer);
+    source.off("drain", done);
+    call();
+  };
+  const timer = setTimeout(done, lookAgainMs);
+  source.on("drain", done);
+}

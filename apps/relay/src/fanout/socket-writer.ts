@@ -8,10 +8,7 @@ import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
 import type { Socket } from "socket.io";
 import type { EventEntry } from "../log/event-log.ts";
 import { eventPacket, type LiveFrame } from "./frames.ts";
-import type { Sink } from "./sink.ts";
-
-/** Longest wait for a sign of draining before the socket is looked at again, in milliseconds. */
-const lookAgainMs = 1_000;
+import { onceDrained, type Sink } from "./sink.ts";
 
 type WriteOptions = Parameters<Socket["conn"]["write"]>[1];
 
@@ -59,14 +56,7 @@ export class SocketWriter implements Sink {
 
   whenDrained(call: () => void): void {
     // the transport's own "drain" comes when the last write was taken; the engine's comes when it was handed over
-    const { transport } = this.#socket.conn;
-    const done = (): void => {
-      clearTimeout(timer);
-      transport.off("drain", done);
-      call();
-    };
-    const timer = setTimeout(done, lookAgainMs);
-    transport.on("drain", done);
+    onceDrained(this.#socket.conn.transport, call);
   }
 
   live(frame: LiveFrame): void {

@@ -1,5 +1,5 @@
 /** Questions to an epoch history. Pure. */
-import type { Epoch, Sequence } from "@sharmo-relay/protocol";
+import { type Cursor, type Epoch, formatCursor, type Sequence } from "@sharmo-relay/protocol";
 import { type EpochHistory, type EpochRecord, LogError } from "./event-log.ts";
 
 /** The running epoch. */
@@ -13,6 +13,11 @@ export function runningEpoch(history: EpochHistory): EpochRecord {
 export function epochAt(history: EpochHistory, sequence: Sequence): Epoch {
   const record = history.findLast((r) => r.first <= sequence) ?? history[0];
   return record === undefined ? runningEpoch(history).epoch : record.epoch;
+}
+
+/** The cursor of this sequence, in the epoch that gave it out. */
+export function cursorIn(history: EpochHistory, sequence: Sequence): Cursor {
+  return formatCursor(epochAt(history, sequence), sequence);
 }
 
 export function knowsEpoch(history: EpochHistory, epoch: Epoch): boolean {

@@ -1,14 +1,7 @@
 /** A bounded read of the log that moves no subscription: the `read` request. */
-import {
-  type Cursor,
-  formatCursor,
-  type Gap,
-  matches,
-  type Refusal,
-  type Sequence,
-} from "@sharmo-relay/protocol";
+import { type Cursor, type Gap, matches, type Refusal, type Sequence } from "@sharmo-relay/protocol";
 import { liveMeta } from "../fanout/frames.ts";
-import { gapOf, missingIn } from "../fanout/gaps.ts";
+import { gapOf, missingIn, unknownGap } from "../fanout/gaps.ts";
 import type { Hub } from "../fanout/hub.ts";
 import { refuse } from "../fanout/open.ts";
 import type { EventEntry } from "../log/event-log.ts";
@@ -39,7 +32,7 @@ export async function readEvents(hub: Hub, request: ReadRequest): Promise<RawJso
   const start = unknown ? 0 : placed.sequence;
   const end = until?.kind === "at" ? Math.min(until.sequence, node.position) : node.position;
   const found: EventEntry[] = [];
-  let gap: ReadGap | undefined = unknown ? unknownGap(request, cursorAt(0)) : undefined;
+  let gap: ReadGap | undefined = unknown ? unknownGap(topics, request.since, cursorAt(0)) : undefined;
   let position = start;
   let bytes = 0;
   while (position < end && position - start < maxScan && found.length < request.limit && bytes < maxBytes) {
@@ -47,7 +40,7 @@ export async function readEvents(hub: Hub, request: ReadRequest): Promise<RawJso
     if (page === undefined) return refuse("unavailable", "the event log cannot be read now; try again");
     if (position === start) {
       const missing = missingIn({ topics, told: new Map() }, page.trimmed, position);
-      if (unknown) gap = unknownGap(request, cursorAt(missing?.to ?? 0));
+      if (unknown) gap = unknownGap(topics, request.since, cursorAt(missing?.to ?? 0));
       else gap = missing && gapOf(missing, "retention", cursorAt);
     }
     position = page.through;
@@ -61,13 +54,6 @@ export async function readEvents(hub: Hub, request: ReadRequest): Promise<RawJso
     }
   }
   return ackOf(hub, found, position < end ? hub.cursorAt(position) : undefined, gap);
-}
-
-/** Everything that is stored follows; what was trimmed, and whatever else lay behind the cursor, may be missing. */
-function unknownGap({ topics, since }: ReadRequest, to: Cursor): ReadGap {
-  const names = topics.map((topic) => topic.name);
-  const from = formatCursor(since.epoch, since.sequence);
-  return { topics: names, reason: "unknown_cursor", certain: false, from, to };
 }
 
 interface PagePart {

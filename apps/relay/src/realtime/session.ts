@@ -1,7 +1,7 @@
 /**
  * How long a client may stay: until its token expires, unless it brings a new one in time. One timer a client.
  */
-import type { Principal, Verified } from "../auth/principal.ts";
+import type { Principal } from "../auth/principal.ts";
 
 /** Longest delay a timer takes (2^31 - 1 ms); a longer one would fire at once. */
 const longestTimer = 2_147_000_000;
@@ -43,21 +43,4 @@ export class Session {
     const step = Math.min(Math.max(delay, 0), longestTimer);
     this.#timer = setTimeout(() => (delay > step ? this.#wait(delay - step, then) : then()), step);
   }
-}
-
-/** Why a new token is not taken in place of the old one. */
-export function renewalRefusal(
-  old: Principal,
-  verified: Verified,
-):
-  | { code: "unauthenticated" | "token_expired" | "unavailable" | "subject_changed"; message: string }
-  | undefined {
-  if (!verified.ok) return { code: verified.code, message: verified.message };
-  if (verified.principal.subject !== old.subject) {
-    return {
-      code: "subject_changed",
-      message: "the new token is of another sub; connect anew for another user",
-    };
-  }
-  return undefined;
 }

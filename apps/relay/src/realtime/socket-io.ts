@@ -20,7 +20,7 @@ import { RequestBudget } from "./rate.ts";
 import { RawJsonEncoder } from "./raw-json.ts";
 import { readEvents } from "./read.ts";
 import { readRead, readSubscribe, readToken, readUnsubscribe } from "./requests.ts";
-import { renewalRefusal, Session } from "./session.ts";
+import { Session } from "./session.ts";
 
 export interface RealtimeDeps {
   readonly settings: Config["realtime"];
@@ -235,9 +235,9 @@ async function authenticate(
   const token = readToken(payload);
   if (token === undefined) return refuse("unauthenticated", "authenticate takes { token }");
   const verified = await deps.tokens.verify(token);
-  const refusal = renewalRefusal(connection.principal, verified);
-  if (refusal !== undefined || !verified.ok) {
-    return refuse(refusal?.code ?? "unauthenticated", refusal?.message ?? "the token was refused");
+  if (!verified.ok) return refuse(verified.code, verified.message);
+  if (verified.principal.subject !== connection.principal.subject) {
+    return refuse("subject_changed", "the new token is of another sub; connect anew for another user");
   }
   session.renewed(verified.principal);
   const dropped = connection.renew(verified.principal);

@@ -2,11 +2,8 @@
 import type { ServerResponse } from "node:http";
 import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
 import { eventStream, type LiveFrame, streamText } from "../fanout/frames.ts";
-import type { Sink } from "../fanout/sink.ts";
+import { onceDrained, type Sink } from "../fanout/sink.ts";
 import type { EventEntry } from "../log/event-log.ts";
-
-/** Longest wait for a sign of draining before the response is looked at again, in milliseconds. */
-const lookAgainMs = 1_000;
 
 export class SseWriter implements Sink {
   readonly #response: ServerResponse;
@@ -20,13 +17,7 @@ export class SseWriter implements Sink {
   }
 
   whenDrained(call: () => void): void {
-    const done = (): void => {
-      clearTimeout(timer);
-      this.#response.off("drain", done);
-      call();
-    };
-    const timer = setTimeout(done, lookAgainMs);
-    this.#response.on("drain", done);
+    onceDrained(this.#response, call);
   }
 
   live(frame: LiveFrame): void {
