@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Browser } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../apps/relay/src/log/redis-server.test-helper.ts";
 import { launchChromium } from "../support/chromium.ts";
 import { leftovers } from "../support/leftovers.ts";
 import { openPage } from "../support/page.ts";
-import { freePort } from "../support/relay.ts";
 import { until } from "../support/until.ts";
 
 const root = resolve(import.meta.dirname, "../..");

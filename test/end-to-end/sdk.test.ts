@@ -1,9 +1,8 @@
 import { createRelay, type GapInfo, RelayError, type RelayOptions } from "@sharmo-relay/client";
 import { describe, expect, it } from "vitest";
-import { startRedis } from "../../apps/relay/src/log/redis-server.test-helper.ts";
+import { freePort, startRedis } from "../../apps/relay/src/log/redis-server.test-helper.ts";
 import { endWithTest } from "../support/cleanup.ts";
 import { startNode } from "../support/node.ts";
-import { freePort } from "../support/relay.ts";
 import { type TokenOptions, token } from "../support/test-token.ts";
 import { until } from "../support/until.ts";
 import { makeEvent, post } from "../support/webhook.ts";

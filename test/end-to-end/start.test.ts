@@ -1,9 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../../apps/relay/src/log/redis-server.test-helper.ts";
 import { endWithTest } from "../support/cleanup.ts";
 import { jwtSecret, tempDir, webhookSecret } from "../support/node.ts";
-import { freePort, startRelay, type TestRelay } from "../support/relay.ts";
+import { startRelay, type TestRelay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
 
 async function start(options: Parameters<typeof startRelay>[0]): Promise<TestRelay> {

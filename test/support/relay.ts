@@ -1,8 +1,6 @@
 /** A real relay as a child process: its sources, a free port, a data folder of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -88,18 +86,6 @@ export async function startRelay(options: RelayOptions = {}): Promise<TestRelay>
     await end("SIGKILL");
     throw error;
   }
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("the system gave no port");
-  return address.port;
 }
 
 /** A test that runs out of time ends nothing more: what it started then goes with the process that ran it. */
