@@ -22,6 +22,8 @@ export interface RelayOptions {
   readonly port?: number;
   /** False: do not wait for `/readyz`. */
   readonly ready?: boolean;
+  /** Told of what it writes, as it comes: `output` keeps only the end. */
+  readonly onOutput?: (chunk: Buffer) => void;
 }
 
 interface RelaySecrets {
@@ -130,6 +132,7 @@ function launch(options: RelayOptions, dataDir: string): Launched {
   let output = "";
   let ended: RelayExit | undefined;
   const keep = (chunk: Buffer): void => {
+    options.onOutput?.(chunk);
     output = (output + chunk.toString("utf8")).slice(-keptOutput);
   };
   child.stdout.on("data", keep);

@@ -59,3 +59,16 @@ export function open(
       (await socket.timeout(5_000).emitWithAck(name, payload)) as Record<string, unknown>,
   };
 }
+
+interface Pausable {
+  pause(): void;
+  resume(): void;
+}
+
+/** From here on the client takes nothing from its socket; the answer lets it go on. */
+export function pauseReading(client: StockClient): () => void {
+  // in Node it is a WebSocket of the `ws` package, which neither package says
+  const { ws } = client.socket.io.engine.transport as unknown as { readonly ws: Pausable };
+  ws.pause();
+  return () => ws.resume();
+}

@@ -106,6 +106,11 @@ export async function post(url: string, ...events: readonly TestEvent[]): Promis
   return answers;
 }
 
+/** The headers of a webhook with this body, for those who write the request themselves. */
+export function signed(body: Buffer, secret: string = webhookSecret): Record<string, string> {
+  return { "content-type": "application/json", ...signatures(body, secret) };
+}
+
 function bytesOf(payload: TestEvent | string | Buffer): Buffer {
   if (Buffer.isBuffer(payload)) return payload;
   return Buffer.from(typeof payload === "string" ? payload : JSON.stringify(payload), "utf8");

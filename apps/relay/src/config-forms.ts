@@ -7,6 +7,7 @@ import { parseScope, type Topic } from "@sharmo-relay/protocol";
 import { z } from "zod";
 import { isAddressOrNetwork } from "./ingest/address.ts";
 import type { Retention } from "./log/event-log.ts";
+import { readRedisUrl, redisUrlForm } from "./log/redis-url.ts";
 import { parseRetention } from "./log/retention.ts";
 
 export interface Form<T> {
@@ -182,12 +183,9 @@ export const retention: Form<Retention> = form(
   },
 );
 
-export const redisUrl: Form<string> = form("a URL redis://host:port or rediss://host:port", (value) => {
-  if (!URL.canParse(value)) return { ok: false, problem: "is not a URL" };
-  const { protocol, hostname } = new URL(value);
-  if (protocol !== "redis:" && protocol !== "rediss:")
-    return { ok: false, problem: "begins with neither redis:// nor rediss://" };
-  return hostname === "" ? { ok: false, problem: "names no host" } : { ok: true, value };
+export const redisUrl: Form<string> = form(redisUrlForm, (value) => {
+  const url = readRedisUrl(value.trim());
+  return url.ok ? { ok: true, value: value.trim() } : url;
 });
 
 export const jwksUrl: Form<string> = form("an https URL (http only for this machine)", (value) => {

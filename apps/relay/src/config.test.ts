@@ -53,7 +53,7 @@ describe("what is not set", () => {
         schemaMode: "deliver",
       },
       auth: { jwksUrl: undefined, issuer: undefined, audience: undefined },
-      log: { retention: undefined, dedupeMs: 259_200_000, latestMax: 10_000 },
+      log: { retention: undefined, dedupeMs: 259_200_000, latestMax: 10_000, minReplicas: 0 },
       realtime: {
         allowedOrigins: [],
         transports: ["websocket"],
@@ -84,6 +84,12 @@ test.each<[NodeJS.ProcessEnv, (config: Config) => unknown, unknown]>([
     (c) => c.redisUrl,
     "rediss://user:pass@redis.internal:6380/2",
   ],
+  [
+    { REDIS_URL: "redis+sentinel://a:26379,b:26379/main" },
+    (c) => c.redisUrl,
+    "redis+sentinel://a:26379,b:26379/main",
+  ],
+  [{ REDIS_URL: "redis://localhost", RELAY_MIN_REPLICAS: "2" }, (c) => c.log.minReplicas, 2],
   [{ WEBHOOK_PATH: "/hooks/sharmo" }, (c) => c.webhook.path, "/hooks/sharmo"],
   [{ WEBHOOK_MAX_BYTES: "1MiB" }, (c) => c.webhook.maxBytes, 1_048_576],
   [{ WEBHOOK_MAX_BYTES: "300000" }, (c) => c.webhook.maxBytes, 300_000],
@@ -135,6 +141,9 @@ test.each<[string, string]>([
   ["HOST", "not a host"],
   ["REDIS_URL", "localhost:6379"],
   ["REDIS_URL", "http://localhost"],
+  ["REDIS_URL", "redis+sentinel://localhost:26379"],
+  ["REDIS_URL", "redis+cluster://localhost:7000/1"],
+  ["RELAY_MIN_REPLICAS", "all"],
   ["WEBHOOK_PATH", "webhooks"],
   ["WEBHOOK_PATH", "/"],
   ["WEBHOOK_PATH", "/v1/events"],
@@ -170,6 +179,8 @@ test.each<[string, string]>([
   ["RELAY_MAX_BUFFERED_BYTES", "1GiB"],
   ["RELAY_MAX_TOPICS", "0"],
   ["RELAY_MEMORY_EVENTS", "many"],
+  ["RELAY_MEMORY_BYTES", "1KiB"],
+  ["RELAY_STALL_LIMIT", "60 seconds"],
   ["RELAY_LOG_LEVEL", "verbose"],
   ["RELAY_TRUST_PROXY", "true"],
   ["NODE_ENV", "prod"],
@@ -198,6 +209,12 @@ test("every bad variable stands in one message, a line each, aligned", () => {
   expect(new Set(lines.map((line) => line.indexOf("expected"))).size).toBe(1);
 });
 
+test("replicas are asked of a Redis, never of the local disk", () => {
+  expect(messageOf({ RELAY_MIN_REPLICAS: "1" })).toMatch(
+    /REDIS_URL +is not set, and RELAY_MIN_REPLICAS asks for replicas of a Redis +expected redis:/,
+  );
+});
+
 test("the examples in messages are right values themselves", () => {
   const bad: NodeJS.ProcessEnv = {};
   for (const name of Object.keys(allNames())) bad[name] = "\u0007";
@@ -207,7 +224,8 @@ test("the examples in messages are right values themselves", () => {
     const [, name, example] = /e\.g\. (\w+)=(.*)$/.exec(line) ?? [];
     if (name === undefined || example === undefined) throw new Error(line);
     if (example.startsWith('"$(')) continue;
-    expect(messageOf({ [name]: example.replace(/^'(.*)'$/, "$1") }), name).toBe("");
+    const others = name === "RELAY_MIN_REPLICAS" ? { REDIS_URL: "redis://localhost" } : {};
+    expect(messageOf({ ...others, [name]: example.replace(/^'(.*)'$/, "$1") }), name).toBe("");
   }
 });
 

@@ -38,16 +38,22 @@ export interface Config {
     readonly retention: Retention | undefined;
     readonly dedupeMs: number;
     readonly latestMax: number;
+    /** How many replicas of Redis must have an event before its webhook is answered 200. */
+    readonly minReplicas: number;
   };
   readonly realtime: {
     /** Empty: same origin only. `*` allows every origin. */
     readonly allowedOrigins: readonly string[];
     readonly transports: readonly ("websocket" | "polling")[];
     readonly maxBufferedBytes: number;
+    /** A client that takes nothing for so long is closed. */
+    readonly stallLimitMs: number;
     /** Most topics of one connection. */
     readonly maxTopics: number;
     /** Events this node keeps in memory for those who come back. */
     readonly memoryEvents: number;
+    /** And how many bytes of them at most. */
+    readonly memoryBytes: number;
   };
   /** Addresses or networks whose X-Forwarded-For is believed; empty: none. */
   readonly trustProxy: readonly string[];
@@ -71,6 +77,12 @@ const webhookSecrets: Setting<readonly string[]> = {
   example: "whsec_4f9c1e7ab0d25836",
   secret: true,
 };
+const redisUrl: Setting<string | undefined> = {
+  form: forms.redisUrl,
+  fallback: undefined,
+  example: "redis://127.0.0.1:6379",
+  secret: true,
+};
 const jwtSecrets: Setting<readonly string[]> = {
   form: forms.jwtSecrets,
   fallback: [],
@@ -87,6 +99,9 @@ export function loadConfig(env: NodeJS.ProcessEnv): ConfigResult {
   const read = readAll(reader);
   if (read.production && read.auth.secrets.length === 0 && read.auth.jwksUrl === undefined) {
     reader.missing("JWT_SECRET", jwtSecrets, "is not set, nor is JWT_JWKS_URL");
+  }
+  if (read.log.minReplicas > 0 && read.redisUrl === undefined) {
+    reader.missing("REDIS_URL", redisUrl, "is not set, and RELAY_MIN_REPLICAS asks for replicas of a Redis");
   }
   const message = reader.message();
   if (message !== undefined) return { ok: false, message };
@@ -111,10 +126,7 @@ function readAll(reader: ConfigReader): Config {
     production: environment === "production",
     port: reader.read("PORT", { form: forms.wholeNumber(0, 65_535), fallback: 3000, example: "3000" }),
     host: reader.read("HOST", optional(forms.host, "127.0.0.1")),
-    redisUrl: reader.read("REDIS_URL", {
-      ...optional(forms.redisUrl, "redis://127.0.0.1:6379"),
-      secret: true,
-    }),
+    redisUrl: reader.read("REDIS_URL", redisUrl),
     dataDir: reader.read("RELAY_DATA_DIR", { form: forms.text, fallback: "./data", example: "./data" }),
     webhook: readWebhook(reader),
     auth: {
@@ -142,6 +154,11 @@ function readAll(reader: ConfigReader): Config {
         form: forms.wholeNumber(1, 1_000_000),
         fallback: 10_000,
         example: "10000",
+      }),
+      minReplicas: reader.read("RELAY_MIN_REPLICAS", {
+        form: forms.wholeNumber(0, 100),
+        fallback: 0,
+        example: "1",
       }),
     },
     realtime: readRealtime(reader),
@@ -211,6 +228,11 @@ function readRealtime(reader: ConfigReader): Config["realtime"] {
       fallback: 1024 * 1024,
       example: "1MiB",
     }),
+    stallLimitMs: reader.read("RELAY_STALL_LIMIT", {
+      form: forms.duration("1s", "1h"),
+      fallback: 60_000,
+      example: "60s",
+    }),
     maxTopics: reader.read("RELAY_MAX_TOPICS", {
       form: forms.wholeNumber(1, 10_000),
       fallback: 100,
@@ -220,6 +242,11 @@ function readRealtime(reader: ConfigReader): Config["realtime"] {
       form: forms.wholeNumber(1, 1_000_000),
       fallback: 10_000,
       example: "10000",
+    }),
+    memoryBytes: reader.read("RELAY_MEMORY_BYTES", {
+      form: forms.size("1MiB", "16GiB"),
+      fallback: 64 * 1024 * 1024,
+      example: "64MiB",
     }),
   };
 }

@@ -9,9 +9,11 @@ import {
 } from "@sharmo-relay/protocol";
 import type { ApiNode } from "./api/node.ts";
 import type { FanoutNode } from "./fanout/node.ts";
+import type { Item } from "./fanout/subscription.ts";
 import type { EpochHistory, EventEntry, Known, LogRange } from "./log/event-log.ts";
 import { LogError } from "./log/event-log.ts";
-import type { Follower, Placed } from "./tail/follower.ts";
+import type { Follower } from "./tail/follower.ts";
+import type { Placed } from "./tail/place.ts";
 import type { Tail } from "./tail/tail.ts";
 
 /** Nobody gets here before the log's first answer: handshakes are refused until then. */
@@ -34,9 +36,9 @@ export function fanoutNode(follower: Follower): FanoutNode {
     get memoryStart(): Sequence {
       return tailOf(follower).memory.start;
     },
-    memoryAt(sequence: Sequence): EventEntry | undefined {
+    memoryAt(sequence: Sequence): Item | undefined {
       const entry = tailOf(follower).memory.at(sequence);
-      return entry?.kind === "event" ? entry : undefined;
+      return entry?.kind === "control" ? undefined : entry;
     },
     page: (position: Sequence, through: Sequence): Promise<LogRange> =>
       follower.pages.after(position, through, tailOf(follower).epoch),

@@ -1,9 +1,17 @@
 /** The doors of the relay: one port, and which part answers at which path. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Config } from "./config.ts";
 import type { Logger } from "./observe/logger.ts";
 
 export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+export interface Doors {
+  /** From here on each answer ends its connection, also to what is being received now. */
+  lastAnswers(): void;
+  /** Ends every connection that still stands, whatever it has become. */
+  cutAll(): void;
+}
 
 /** Sends each request to the door it asks for. */
 export function route(
@@ -15,7 +23,10 @@ export function route(
     stream: Handle;
     rest: (request: IncomingMessage, response: ServerResponse) => unknown;
   },
-): void {
+): Doors {
+  const connections = new Set<Socket>();
+  const open = new Set<ServerResponse>();
+  let keepAlive = true;
   /** Neither rejects as it is written; should one ever, it costs its own request and no more. */
   const run = (handle: Handle, request: IncomingMessage, response: ServerResponse): void => {
     handle(request, response).catch((error: unknown) => {
@@ -23,12 +34,28 @@ export function route(
       response.destroy();
     });
   };
+  http.on("connection", (socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
   http.on("request", (request, response) => {
+    open.add(response);
+    response.once("close", () => open.delete(response));
+    if (!keepAlive) response.shouldKeepAlive = false;
     const path = pathOf(request);
     if (path === config.webhook.path) run(to.webhook, request, response);
     else if (path === "/v1/stream") run(to.stream, request, response);
     else to.rest(request, response);
   });
+  return {
+    lastAnswers() {
+      keepAlive = false;
+      for (const response of open) response.shouldKeepAlive = false;
+    },
+    cutAll() {
+      for (const socket of connections) socket.destroy();
+    },
+  };
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -13,6 +13,7 @@ import { createTokenVerifier } from "./auth/tokens.ts";
 import type { Config } from "./config.ts";
 import type { DevSecrets } from "./dev-secrets.ts";
 import { Hub } from "./fanout/hub.ts";
+import { StallWatch } from "./fanout/stalls.ts";
 import { apiNode, fanoutNode } from "./fanout-node.ts";
 import { type Handle, listen, portOf, route } from "./http.ts";
 import { clientAddress, networksOf } from "./ingest/address.ts";
@@ -21,6 +22,8 @@ import { createWebhookHandler } from "./ingest/webhook.ts";
 import type { EventLog, LogSettings } from "./log/event-log.ts";
 import { createLogger, type Logger } from "./observe/logger.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
+import { DegradedNotice } from "./realtime/degraded.ts";
+import { drainClients } from "./realtime/drain.ts";
 import { serveSocketIo } from "./realtime/socket-io.ts";
 import { createSseHandler } from "./realtime/sse.ts";
 import { Follower } from "./tail/follower.ts";
@@ -37,16 +40,19 @@ export interface RelayOptions {
 export interface Relay {
   readonly port: number;
   readonly engine: EventLog["engine"];
-  /** Lets what is being received be answered, closes everything, within about three seconds. */
+  /**
+   * Takes nobody new, lets webhooks that are being received be answered, sends clients elsewhere a few at a time, and
+   * closes everything: at once if nobody is connected, within nine seconds at the latest.
+   */
   stop(): Promise<void>;
 }
 
-/** Memory of recent events, in bytes. */
-const memoryBytes = 64 * 1024 * 1024;
 const maxTypes = 1_000;
 const commandTimeoutMs = 1_500;
 /** How long webhooks that are being received may take once the relay is to stop. */
-const finishMs = 1_200;
+const finishMs = 5_000;
+/** How long the parts may take to close: whoever ends the process will not wait for more than ten seconds in all. */
+const closeMs = 2_500;
 
 /**
  * Starts a relay. Rejects with a `LogError` if the log cannot be used, or with the listener's own error if the port
@@ -69,6 +75,7 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
       head: () => follower.tail?.heard ?? 0,
       position: () => follower.tail?.position ?? 0,
       subscriptions: () => hub.countStates(),
+      logSize: () => log.size?.(),
     });
     const trimmer = new Trimmer(log, (error) =>
       logger.warn({ err: error }, "old events could not be removed"),
@@ -80,15 +87,30 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
         logger.warn({ err: error }, "the keys of JWT_JWKS_URL could not be fetched"),
     });
     const webhooks = new Set<Promise<void>>();
+    let draining = false;
+    const stalls = new StallWatch({
+      connections: () => hub.connections,
+      limitMs: config.realtime.stallLimitMs,
+      stalled: ({ principal: { subject } }, waiting) => {
+        metrics.realtime.stalled();
+        logger.warn({ sub: subject, waiting }, "a client took nothing for RELAY_STALL_LIMIT and is closed");
+      },
+    });
+    const degraded = new DegradedNotice(hub, () => follower.inStep());
+    closers.push(
+      () => stalls.close(),
+      () => degraded.close(),
+    );
     const http = createServer();
     const realtime = {
       settings: config.realtime,
       hub,
       tokens,
       inStep: () => follower.inStep(),
+      draining: () => draining,
       failed: (error: unknown) => logger.error({ err: error }, "a request of a client failed"),
     };
-    route(http, config, logger, {
+    const doors = route(http, config, logger, {
       webhook: ingest(config, follower, log, logger, metrics, webhooks),
       stream: createSseHandler({ ...realtime, authorize: (request) => authenticate(request, tokens) }),
       rest: createApi({
@@ -96,7 +118,7 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
         node: apiNode(follower),
         verifier: tokens,
         retryQuarantined: (id) => retry(id, follower, log),
-        readiness: () => readiness(config, follower),
+        readiness: () => readiness(config, follower, draining),
         metrics,
         logger,
         page,
@@ -110,12 +132,16 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
     const port = portOf(http);
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
+      draining = true;
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
-      await Promise.race([Promise.allSettled([...webhooks]), pause(finishMs)]);
+      doors.lastAnswers();
+      const answered = Promise.race([settled(webhooks), pause(finishMs)]);
+      await drainClients(hub);
+      await answered;
       io.close().catch((error: unknown) => logger.warn({ err: error }, "sockets could not be closed"));
-      http.closeAllConnections();
+      doors.cutAll();
       await closed;
-      await closeAll(closers, logger);
+      await Promise.race([closeAll(closers, logger), pause(closeMs)]);
     };
     return {
       port,
@@ -142,7 +168,8 @@ async function openLog(config: Config, logger: Logger): Promise<EventLog> {
   };
   if (config.redisUrl !== undefined) {
     const { openRedisLog } = await import("./log/redis-log.ts");
-    return openRedisLog({ url: config.redisUrl, settings, logger });
+    const { minReplicas } = config.log;
+    return openRedisLog({ url: config.redisUrl, settings, minReplicas, logger });
   }
   const { openEmbeddedLog } = await import("./log/embedded-log.ts");
   return openEmbeddedLog({ dir: config.dataDir, settings });
@@ -157,15 +184,25 @@ function createFollower(
 ): Follower {
   return new Follower({
     log,
-    memory: { maxEntries: config.realtime.memoryEvents, maxBytes: memoryBytes },
+    memory: { maxEntries: config.realtime.memoryEvents, maxBytes: config.realtime.memoryBytes },
     latestMax: config.log.latestMax,
     listener: {
-      applied: (entry) => {
-        if (entry.kind === "event") hub().applied(entry);
-      },
+      applied: (entry) => hub().applied(entry),
       forked: (fork) => {
-        logger.warn({ fork }, "the log is another one from here on; positions after it fall back to it");
+        const { at, before } = fork;
+        logger.warn(
+          { fork: at, applied: before.through },
+          "the log is another one from here on; positions after it fall back to it",
+        );
         hub().forked(fork);
+      },
+      putBack: (count) => {
+        logger.info({ count }, "events that a failover had lost are in the log again");
+        metrics.tail.putBack(count);
+      },
+      lost: (lost) => {
+        logger.error(lost, "events that a failover lost are known to no node; clients are told of a gap");
+        metrics.tail.lost(lost.to - lost.from);
       },
       restarted: (from) => hub().restarted(from),
       junk: () => metrics.tail.junkAnnouncement(),
@@ -235,7 +272,7 @@ async function retry(id: string, follower: Follower, log: EventLog): Promise<Ret
   }
 }
 
-function readiness(config: Config, follower: Follower): Readiness {
+function readiness(config: Config, follower: Follower, draining: boolean): Readiness {
   const warnings: Condition[] = (follower.state?.warnings ?? [])
     .filter((warning) => !warning.blocking)
     .map(({ code, message }) => ({ code, message }));
@@ -243,7 +280,9 @@ function readiness(config: Config, follower: Follower): Readiness {
     const message = "SHARMO_WEBHOOK_SECRETS is not set: webhooks are answered 503 until it is";
     warnings.push({ code: "not_configured", message });
   }
-  return { reasons: follower.reasons(), warnings };
+  const reasons: Condition[] = follower.reasons();
+  if (draining) reasons.push({ code: "draining", message: "this node is about to stop" });
+  return { reasons, warnings };
 }
 
 function devToken(
@@ -252,6 +291,11 @@ function devToken(
 ): ReturnType<typeof createDevTokens> | undefined {
   const secret = config.production ? undefined : development?.jwtSecret;
   return secret === undefined ? undefined : createDevTokens(secret, config.auth);
+}
+
+/** Also what comes in on a connection that stood already. */
+async function settled(underWay: ReadonlySet<Promise<void>>): Promise<void> {
+  while (underWay.size > 0) await Promise.allSettled(underWay);
 }
 
 function pause(ms: number): Promise<void> {

@@ -128,6 +128,8 @@ export interface RelayNotices {
   "relay.caught_up": SubscriptionNotice;
   "relay.token_expiring": { readonly expires_at: string };
   "relay.draining": { readonly reconnect_after_ms: number };
+  /** Events may be late, for longer than a moment; and that this is over. */
+  "relay.degraded": { readonly degraded: boolean };
 }
 
 /** `connect_error.data`. */

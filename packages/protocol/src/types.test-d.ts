@@ -138,6 +138,7 @@ test("what goes over the wire has its one shape", () => {
     | "relay.caught_up"
     | "relay.token_expiring"
     | "relay.draining"
+    | "relay.degraded"
   >();
 });
 

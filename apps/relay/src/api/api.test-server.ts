@@ -84,6 +84,8 @@ export async function startApi(options: ApiOptions = {}): Promise<ApiUnderTest> 
       junk() {},
       ready() {},
       trouble() {},
+      putBack() {},
+      lost() {},
     },
     memory: { maxEntries: 100, maxBytes: 1_000_000 },
     latestMax: 100,

@@ -11,9 +11,9 @@ import {
   type Topic,
 } from "@sharmo-relay/protocol";
 import type { Principal } from "../auth/principal.ts";
-import { gapOf, unknownGap } from "../fanout/gaps.ts";
+import { gapOf, lostGap, lostTo, unknownGap } from "../fanout/gaps.ts";
 import type { EventEntry } from "../log/event-log.ts";
-import { cursorIn, runningEpoch } from "../log/lineage.ts";
+import { cursorIn, runningEpoch, type Stretch } from "../log/lineage.ts";
 import { needRead, needTopics, principalOf } from "./access.ts";
 import type { ApiDeps } from "./deps.ts";
 import { eventDocument, listDocument } from "./documents.ts";
@@ -81,16 +81,23 @@ interface Start {
   /** Absent: from the first that is stored, and nothing was promised. */
   readonly since?: Position;
   readonly unknown: boolean;
+  /** What the asker has of branches that died. */
+  readonly had: readonly Stretch[];
 }
 
 async function placeOf(since: Position | undefined, { node }: ApiDeps): Promise<Start> {
-  if (since === undefined) return { after: 0, unknown: false };
+  if (since === undefined) return { after: 0, unknown: false, had: [] };
   const placed = await node.place(since);
   switch (placed.kind) {
     case "at":
-      return { after: placed.sequence, since, unknown: false };
+      return {
+        after: placed.sequence,
+        since,
+        unknown: false,
+        had: placed.has === undefined ? [] : [placed.has],
+      };
     case "unknown_epoch":
-      return { after: 0, since, unknown: true };
+      return { after: 0, since, unknown: true, had: [] };
     case "beyond_head":
       throw invalid(`since lies beyond the newest event of its epoch; expected a cursor ${cursorForm}`);
     case "unavailable":
@@ -99,13 +106,21 @@ async function placeOf(since: Position | undefined, { node }: ApiDeps): Promise<
 }
 
 function gapIn(
-  { missing, history }: Found,
+  { missing, history, lost }: Found,
   topics: readonly Topic[],
-  { since, unknown }: Start,
+  { since, unknown, had }: Start,
 ): ApiGap | undefined {
   if (since === undefined) return undefined;
   if (unknown) return unknownGap(topics, since, cursorIn(history, missing?.to ?? 0));
-  return missing && gapOf(missing, "retention", (sequence) => cursorIn(history, sequence));
+  if (missing !== undefined) {
+    return gapOf(missing, "retention", (sequence) => cursorIn(history, sequence));
+  }
+  // one gap an answer: the first one says that something is missing
+  for (const one of lost) {
+    const from = lostTo(had, one);
+    if (from !== undefined) return lostGap(topics, one, from);
+  }
+  return undefined;
 }
 
 function pageDocument(found: Found, principal: Principal, gap: ApiGap | undefined): Buffer {

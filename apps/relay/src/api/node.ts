@@ -1,7 +1,7 @@
 /** What the management API needs of the node it runs on. */
 import type { Position, Sequence } from "@sharmo-relay/protocol";
 import type { EpochHistory, EventEntry, Known } from "../log/event-log.ts";
-import type { Placed } from "../tail/follower.ts";
+import type { Placed } from "../tail/place.ts";
 
 export interface ApiNode {
   /** As the node believes now; empty before the log's first answer. */

@@ -4,7 +4,7 @@
  */
 import { matches, type Sequence, type Topic } from "@sharmo-relay/protocol";
 import { type MissingPart, missingIn, withTold } from "../fanout/gaps.ts";
-import { type EpochHistory, type EventEntry, type EventLog, maxRange } from "../log/event-log.ts";
+import { type EpochHistory, type EventEntry, type EventLog, type Lost, maxRange } from "../log/event-log.ts";
 import { runningEpoch } from "../log/lineage.ts";
 import { unavailable } from "./errors.ts";
 import type { ApiNode } from "./node.ts";
@@ -30,6 +30,8 @@ export interface Found {
   /** Everything wanted up to here is in `entries` or in `missing`. */
   readonly position: Sequence;
   readonly missing: MissingPart | undefined;
+  /** What was lost in failovers and is named between. */
+  readonly lost: readonly Lost[];
 }
 
 export async function readEvents(
@@ -43,14 +45,15 @@ export async function readEvents(
   if (history.length === 0) throw unavailable("the event log has not answered yet; try again");
   const { epoch } = runningEpoch(history);
   const head = node.head();
-  const deadline = Date.now() + limits.ms;
+  const deadline = performance.now() + limits.ms;
   const entries: EventEntry[] = [];
   const gaps = new Gaps(wanted);
+  const lost: Lost[] = [];
   let position = after;
   let bytes = 0;
   let size = Math.min(maxRange, limits.events);
 
-  for (let page = 0; position < head && page < limits.pages && Date.now() < deadline; page++) {
+  for (let page = 0; position < head && page < limits.pages && performance.now() < deadline; page++) {
     const through = Math.min(head, position + size);
     const range = await log.readRange(position, through, node.known());
     // another epoch began, or the log fell back: what was read so far may be of a dead branch (M)
@@ -60,12 +63,14 @@ export async function readEvents(
     gaps.look(range.trimmedThrough, position);
     const before = entries.length;
     for (const entry of range.entries) {
-      if (entry.kind !== "event" || entry.sequence <= position || entry.sequence > through) continue;
+      if (entry.sequence <= position || entry.sequence > through) continue;
+      if (entry.kind === "lost") lost.push(entry.lost);
+      if (entry.kind !== "event") continue;
       if (!isWanted(entry, wanted)) continue;
       // at least one, however large, or the reader would never get past it
       const full = entries.length > 0 && bytes + entry.body.length > limits.bytes;
       if (entries.length >= limits.events || full) {
-        return { history, entries, position: entry.sequence - 1, missing: gaps.missing };
+        return { history, entries, position: entry.sequence - 1, missing: gaps.missing, lost };
       }
       entries.push(entry);
       bytes += entry.body.length;
@@ -78,7 +83,7 @@ export async function readEvents(
         ? maxRange
         : Math.min(maxRange, Math.max(size, limits.events - entries.length));
   }
-  return { history, entries, position, missing: gaps.missing };
+  return { history, entries, position, missing: gaps.missing, lost };
 }
 
 function isWanted(entry: EventEntry, wanted: Wanted): boolean {

@@ -12,15 +12,18 @@ import {
   type Topic,
 } from "@sharmo-relay/protocol";
 import type { Principal } from "../auth/principal.ts";
-import type { EventEntry, LogRange } from "../log/event-log.ts";
-import type { LiveFrame } from "./frames.ts";
-import { gapOf, type MissingPart } from "./gaps.ts";
+import type { EventEntry, LogRange, LostEntry } from "../log/event-log.ts";
+import type { Fork } from "../tail/tail.ts";
+import { type LiveFrame, storedMeta } from "./frames.ts";
+import { gapOf, lostGap, lostTo, type MissingPart } from "./gaps.ts";
 import type { Hub, Member } from "./hub.ts";
 import type { Sink } from "./sink.ts";
 import {
   at,
   catchingUp,
   forked,
+  type Item,
+  lacks,
   type NodeView,
   plan,
   positionOf,
@@ -38,13 +41,15 @@ const retryReadMs = { least: 300, most: 1_500 };
 
 export class Connection implements Member {
   readonly hub: Hub;
-  readonly #sink: Sink;
+  readonly sink: Sink;
   readonly #maxBuffered: number;
   #principal: Principal;
   #subscriptions = new Map<SubscriptionId, Subscription>();
   /** Which subscription holds a topic: never more than one. */
   #held = new Map<string, SubscriptionId>();
   #count = 0;
+  /** Subscriptions that are being opened. */
+  #opening = 0;
   #closed = false;
   #pumping = false;
   #awaitingDrain = false;
@@ -52,7 +57,7 @@ export class Connection implements Member {
 
   constructor(hub: Hub, sink: Sink, principal: Principal, maxBuffered: number) {
     this.hub = hub;
-    this.#sink = sink;
+    this.sink = sink;
     this.#principal = principal;
     this.#maxBuffered = maxBuffered;
     hub.add(this);
@@ -83,6 +88,16 @@ export class Connection implements Member {
   nextId(): SubscriptionId {
     this.#count++;
     return `s${this.#count}` as SubscriptionId;
+  }
+
+  /** Until `work` is done no cursor is told: the subscription that it opens may begin before it. */
+  async whileOpening(work: Promise<void>): Promise<void> {
+    this.#opening++;
+    try {
+      await work;
+    } finally {
+      this.#opening--;
+    }
   }
 
   /**
@@ -134,15 +149,25 @@ export class Connection implements Member {
     return refused.map((topic) => topic.name);
   }
 
-  /** A live event; false if the client cannot take it now and will catch up. */
   live(frame: LiveFrame): boolean {
-    if (this.#sink.buffered() > this.#maxBuffered) {
+    if (frame.entry.was !== undefined && !this.#someLacks(frame.entry)) return false;
+    if (this.sink.buffered() > this.#maxBuffered) {
       this.hub.observe.lagged();
       this.fallBehind(frame.entry.sequence - 1);
       return false;
     }
-    this.#sink.live(frame);
+    this.sink.live(frame);
     return true;
+  }
+
+  /** Of what tails. */
+  #someLacks(entry: EventEntry): boolean {
+    return this.subscriptions.some((s) => s.state.kind === "tailing" && lacks(s, entry));
+  }
+
+  lost(entry: LostEntry): void {
+    for (const subscription of this.subscriptions)
+      if (subscription.state.kind === "tailing") this.#tellLost(subscription, entry);
   }
 
   /** What tails stops tailing at this position and catches up. */
@@ -151,7 +176,7 @@ export class Connection implements Member {
       if (subscription.state.kind !== "tailing") continue;
       this.hub.leave(this, subscription.topics);
       this.#set(at(subscription, catchingUp(position)));
-      this.#sink.notice("relay.lagging", {
+      this.sink.notice("relay.lagging", {
         subscription: subscription.id,
         cursor: this.hub.cursorAt(position),
       });
@@ -159,21 +184,23 @@ export class Connection implements Member {
     this.#pumpLater();
   }
 
-  forked(fork: Sequence): void {
+  forked(fork: Fork): void {
     for (const subscription of this.subscriptions) this.#set(forked(subscription, fork));
     this.#pumpLater();
   }
 
   /** Tells how far everything on this socket is complete. */
   tellCursor(): void {
-    if (this.#sink.buffered() > this.#maxBuffered) return;
+    if (this.sink.buffered() > this.#maxBuffered) return;
+    // whoever keeps it comes back with it: none before it is known where a further subscription begins
+    if (this.#opening > 0) return;
     // who comes back with a cursor is shown no snapshot: none before the snapshot is whole
     if (this.subscriptions.some(({ state }) => state.kind === "snapshot")) return;
     const { node } = this.hub;
     // one that is ahead of this node is not told to go back
     const positions = this.subscriptions.map((subscription) => positionOf(subscription, node));
     const least = positions.length === 0 ? node.position : Math.min(...positions);
-    this.#sink.notice("relay.cursor", { cursor: this.hub.cursorAt(least) });
+    this.sink.notice("relay.cursor", { cursor: this.hub.cursorAt(least) });
   }
 
   /** Goes on with whatever is not tailing, as far as the socket takes it. */
@@ -205,7 +232,7 @@ export class Connection implements Member {
       if (next.do === "nothing") return;
       if (next.do === "await_node") return this.hub.awaitNode(this);
       if (next.do === "join") return this.#join(subscription);
-      if (this.#sink.buffered() > this.#maxBuffered / 4) return this.#awaitDrain();
+      if (this.sink.buffered() > this.#maxBuffered / 4) return this.#awaitDrain();
       if (next.do === "read") return this.#read(subscription, next.after, next.through);
       if (next.do === "show") this.#show(subscription, next.rest.slice(0, burst));
       else this.#fromMemory(subscription, next.after, Math.min(next.through, next.after + burst));
@@ -223,7 +250,7 @@ export class Connection implements Member {
   #join(subscription: Subscription): void {
     this.hub.join(this, subscription.topics);
     this.#set(at(subscription, { kind: "tailing" }));
-    this.#sink.notice("relay.caught_up", {
+    this.sink.notice("relay.caught_up", {
       subscription: subscription.id,
       cursor: this.hub.cursorAt(this.hub.node.position),
     });
@@ -231,20 +258,20 @@ export class Connection implements Member {
 
   #show(subscription: Subscription, values: readonly EventEntry[]): void {
     for (const entry of values) {
-      this.#sink.event(entry, copyMeta(entry, subscription.id, "snapshot"));
+      this.sink.event(entry, copyMeta(entry, subscription.id, "snapshot"));
     }
     this.hub.observe.delivered(values.length, "snapshot");
     const next = shown(subscription, values.length);
     this.#set(next);
     if (next.state.kind !== "catching_up") return;
-    this.#sink.notice("relay.cursor", {
+    this.sink.notice("relay.cursor", {
       subscription: subscription.id,
       cursor: this.hub.cursorAt(next.state.position),
     });
   }
 
   #fromMemory(subscription: Subscription, after: Sequence, through: Sequence): void {
-    const entries: EventEntry[] = [];
+    const entries: Item[] = [];
     for (let sequence = after + 1; sequence <= through; sequence++) {
       const entry = this.hub.node.memoryAt(sequence);
       if (entry !== undefined) entries.push(entry);
@@ -294,27 +321,38 @@ export class Connection implements Member {
     this.#timers.add(timer);
   }
 
-  #send(subscription: Subscription, entries: readonly EventEntry[]): void {
+  #send(subscription: Subscription, entries: readonly Item[]): void {
     let count = 0;
     for (const entry of entries) {
+      if (entry.kind === "lost") {
+        this.#tellLost(subscription, entry);
+        continue;
+      }
       if (subscription.conflate && this.hub.node.replaced(entry)) continue;
       const cursor = this.hub.cursorAt(entry.sequence);
-      this.#sink.event(entry, { ...copyMeta(entry, subscription.id, "catch_up"), cursor });
+      this.sink.event(entry, { ...copyMeta(entry, subscription.id, "catch_up"), cursor });
       count++;
     }
     this.hub.observe.delivered(count, "catch_up");
   }
 
+  #tellLost({ id, topics, had }: Subscription, { lost }: LostEntry): void {
+    const from = lostTo(had, lost);
+    if (from === undefined) return;
+    this.hub.observe.gap(lost.reason);
+    this.sink.notice("relay.gap", { subscription: id, ...lostGap(topics, lost, from) });
+  }
+
   tellGap(id: SubscriptionId, missing: MissingPart, reason: GapReason): void {
     this.hub.observe.gap(reason);
     const gap = gapOf(missing, reason, (sequence) => this.hub.cursorAt(sequence));
-    this.#sink.notice("relay.gap", { subscription: id, ...gap });
+    this.sink.notice("relay.gap", { subscription: id, ...gap });
   }
 
   #awaitDrain(): void {
     if (this.#awaitingDrain) return;
     this.#awaitingDrain = true;
-    this.#sink.whenDrained(() => {
+    this.sink.whenDrained(() => {
       this.#awaitingDrain = false;
       if (!this.#closed) this.pump();
     });
@@ -338,5 +376,5 @@ export class Connection implements Member {
 }
 
 function copyMeta(entry: EventEntry, subscription: SubscriptionId, delivery: Delivery): EventMeta {
-  return { at: entry.at, ...(entry.late ? { late: true as const } : {}), subscription, delivery };
+  return { ...storedMeta(entry), subscription, delivery };
 }

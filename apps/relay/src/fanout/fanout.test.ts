@@ -1,99 +1,18 @@
 import {
-  makeTopic,
+  type Epoch,
   matches,
   type Position,
   parseCursor,
-  parseTopic,
   type SubscribeAck,
   type SubscriptionId,
-  type Topic,
 } from "@sharmo-relay/protocol";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Principal } from "../auth/principal.ts";
-import type { EventEntry } from "../log/event-log.ts";
 import { Connection } from "./connection.ts";
-import type { LiveFrame } from "./frames.ts";
 import { Hub } from "./hub.ts";
 import { ModelNode } from "./model.test-node.ts";
-import type { FanoutObserver } from "./node.ts";
 import { openSubscription } from "./open.ts";
-import type { Sink } from "./sink.ts";
-
-const principal: Principal = {
-  subject: "u1",
-  tokenId: undefined,
-  issuedAtMs: undefined,
-  expiresAtMs: Number.MAX_SAFE_INTEGER,
-  grants: { events: [makeTopic({ kind: "all" })], read: false, admin: false },
-};
-
-const silent: FanoutObserver = {
-  delivered: () => undefined,
-  lagged: () => undefined,
-  paged: () => undefined,
-  gap: () => undefined,
-  subscriptions: () => undefined,
-  connections: () => undefined,
-};
-
-function topic(text: string): Topic {
-  const parsed = parseTopic(text);
-  if (!parsed.ok) throw new Error(parsed.message);
-  return parsed.topic;
-}
-
-type Frame =
-  | {
-      readonly kind: "event";
-      readonly entry: EventEntry;
-      readonly cursor: string | undefined;
-      readonly to: SubscriptionId | undefined;
-      readonly delivery: string | undefined;
-    }
-  | { readonly kind: "notice"; readonly name: string; readonly notice: Record<string, unknown> };
-
-/** A socket that keeps what was written; `stalled` makes it take nothing. */
-class Recorder implements Sink {
-  frames: Frame[] = [];
-  stalled = false;
-  #waiting: (() => void)[] = [];
-
-  buffered(): number {
-    return this.stalled ? 1e9 : 0;
-  }
-  whenDrained(call: () => void): void {
-    this.#waiting.push(call);
-  }
-  drain(): void {
-    this.stalled = false;
-    for (const call of this.#waiting.splice(0)) call();
-  }
-  live(frame: LiveFrame): void {
-    this.frames.push({
-      kind: "event",
-      entry: frame.entry,
-      cursor: frame.cursor,
-      to: undefined,
-      delivery: undefined,
-    });
-  }
-  event(
-    entry: EventEntry,
-    meta: { cursor?: string; subscription?: SubscriptionId; delivery?: string },
-  ): void {
-    this.frames.push({
-      kind: "event",
-      entry,
-      cursor: meta.cursor,
-      to: meta.subscription,
-      delivery: meta.delivery,
-    });
-  }
-  notice(name: string, notice: object): void {
-    this.frames.push({ kind: "notice", name, notice: { ...notice } });
-  }
-}
+import { type Frame, principal, Recorder, silent, topic } from "./recorder.test-sink.ts";
 
 /** A client that keeps what the protocol tells it to, and checks every promise as frames arrive. */
 class Client {
@@ -105,6 +24,8 @@ class Client {
   cursor: string | undefined;
   subscription: SubscriptionId | undefined;
   readonly handled = new Set<string>();
+  /** On this connection: the relay knows it and sends nothing again, whatever fails over. */
+  handledHere = new Set<string>();
   readonly told = new Set<string>();
   readonly before = new Set<string>();
   /** Told missing on this connection: must not arrive on it. */
@@ -144,6 +65,7 @@ class Client {
     this.subscription = ack.subscription;
     this.#tails = ack.state === "live";
     this.toldHere = new Set();
+    this.handledHere = new Set();
     if (this.cursor === undefined) {
       const at = parseCursor(ack.cursor);
       for (let s = 1; s <= (at?.sequence ?? 0); s++) {
@@ -173,12 +95,20 @@ class Client {
     if (from?.kind !== "at") return;
     for (let s = from.sequence + 1; s <= at.sequence; s++) {
       const entry = this.node.entries[s - 1];
-      if (entry === undefined || !this.topics.some((t) => matches(t, entry))) continue;
+      if (entry?.kind === "lost") this.#lost(entry.lost.epoch, entry.lost.from, entry.lost.to);
+      if (entry?.kind !== "event" || !this.topics.some((t) => matches(t, entry))) continue;
       if (entry.sequence <= (this.node.trimmed.get(entry.type) ?? 0)) this.told.add(entry.id);
       else if (!this.before.has(entry.id)) this.handled.add(entry.id);
     }
     this.#last = at;
     this.#moveTo(`${at.epoch}-${at.sequence}`);
+  }
+
+  #lost(epoch: Epoch, from: number, to: number): void {
+    for (let s = from + 1; s <= to; s++) {
+      const entry = this.node.everAt(epoch, s);
+      if (entry !== undefined && !this.handled.has(entry.id)) this.told.add(entry.id);
+    }
   }
 
   async comeBack(): Promise<void> {
@@ -204,6 +134,8 @@ class Client {
     expect(this.toldHere.has(entry.id), `told that ${entry.id} is missing, then it came`).toBe(false);
     const at = parseCursor(cursor);
     if (at === undefined) throw new Error("an event without a cursor");
+    expect(this.handledHere.has(entry.id), `${entry.id} was sent twice on one connection`).toBe(false);
+    this.handledHere.add(entry.id);
     if (this.handled.has(entry.id)) {
       expect(this.forks, `${entry.id} was sent twice without a fork`).toBeGreaterThan(0);
     } else {
@@ -242,6 +174,8 @@ class Client {
       // a gap names types by their highest trimmed entry: only those at or below it are missing
       if (gap["reason"] === "retention" && entry.sequence > (this.node.trimmed.get(entry.type) ?? 0))
         continue;
+      // of what was put back and then trimmed nobody can tell who had it before
+      if (entry.was !== undefined) missing++;
       if (!this.handled.has(entry.id) && !this.before.has(entry.id)) {
         missing++;
         this.told.add(entry.id);
@@ -311,11 +245,22 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("come back" as const), elsewhere: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("tell cursors" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("jump" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("fail over" as const), lost: fc.nat(3) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("fail over" as const),
+      lost: fc.nat(3),
+      recorded: fc.boolean(),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("put back" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("lose" as const) }) },
 );
 
 describe("a subscription on a node", () => {
-  it("delivers each event once and in order or names it in a gap, and its cursor never claims more", async () => {
+  it("delivers each event once and in order or names it in a gap, and its cursor never claims more", {
+    timeout: 60_000,
+  }, async () => {
     vi.useFakeTimers();
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 40, maxLength: 200, size: "max" }), async (steps) => {
@@ -336,16 +281,20 @@ describe("a subscription on a node", () => {
             await client.comeBack();
           } else if (s.do === "tell cursors") client.connection.tellCursor();
           else if (s.do === "jump") node.jump();
+          else if (s.do === "put back") node.putBack();
+          else if (s.do === "lose") node.lose();
           else {
             client.forks++;
-            node.failOver(s.lost);
+            node.failOver(s.lost, s.recorded);
           }
           await vi.advanceTimersByTimeAsync(0);
           client.read();
         }
         if (!client.online) await client.comeBack();
+        while (node.gone.length > 0) node.putBack();
+        node.nameAgain();
         await settle(node, client);
-        for (const entry of node.entries) {
+        for (const entry of node.ever.values()) {
           if (!client.topics.some((t) => matches(t, entry))) continue;
           const known =
             client.handled.has(entry.id) || client.told.has(entry.id) || client.before.has(entry.id);

@@ -31,7 +31,13 @@ export class LiveFrame {
 }
 
 export function liveMeta(entry: EventEntry, cursor: Cursor): EventMeta {
-  return entry.late ? { cursor, at: entry.at, late: true } : { cursor, at: entry.at };
+  return { cursor, ...storedMeta(entry) };
+}
+
+/** What every copy of an event says of it. */
+export function storedMeta({ at, late, was }: EventEntry): Pick<EventMeta, "at" | "late" | "was"> {
+  const [first] = was ?? [];
+  return { at, ...(late ? { late } : {}), ...(first === undefined ? {} : { was: first }) };
 }
 
 /** A Socket.IO packet of the default namespace. */

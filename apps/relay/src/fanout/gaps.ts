@@ -1,4 +1,7 @@
-/** The arithmetic of gaps: what of the types asked for was trimmed after a position, told once and never too much. Pure. */
+/**
+ * The arithmetic of gaps: what of the types asked for was trimmed after a position, told once and never too much; and
+ * what a failover lost. Pure.
+ */
 import {
   type Cursor,
   formatCursor,
@@ -9,6 +12,8 @@ import {
   type Sequence,
   type Topic,
 } from "@sharmo-relay/protocol";
+import type { Lost } from "../log/event-log.ts";
+import { endOf, epochAt, type Stretch } from "../log/lineage.ts";
 
 /** What a gap is judged for. */
 export interface Asked {
@@ -32,7 +37,7 @@ export function missingIn(
   position: Sequence,
 ): MissingPart | undefined {
   const gone = [...trimmedThrough].filter(
-    ([type, through]) => through > position && through > (asked.told.get(type) ?? 0),
+    ([type, through]) => isEventType(type) && through > position && through > (asked.told.get(type) ?? 0),
   );
   const topics = asked.topics.filter((topic) => gone.some(([type]) => patternMatches(topic.pattern, type)));
   if (topics.length === 0) return undefined;
@@ -45,6 +50,11 @@ export function missingIn(
   };
 }
 
+/** The log keeps entries that are no events under types of the reserved group: nobody misses those. */
+function isEventType(type: string): boolean {
+  return !type.startsWith("relay.");
+}
+
 /** Remembers what was told, so that each gap is told once and nothing of it is delivered after. */
 export function withTold(
   asked: Asked,
@@ -54,7 +64,8 @@ export function withTold(
   const told = new Map(asked.told);
   for (const [type, through] of trimmedThrough) {
     const concerned = asked.topics.some((topic) => patternMatches(topic.pattern, type));
-    if (concerned && through > position) told.set(type, Math.max(through, told.get(type) ?? 0));
+    if (concerned && isEventType(type) && through > position)
+      told.set(type, Math.max(through, told.get(type) ?? 0));
   }
   return told;
 }
@@ -71,6 +82,30 @@ export function gapOf(
     certain: missing.certain,
     from: cursorAt(missing.from),
     to: cursorAt(missing.to),
+  };
+}
+
+/** From where on somebody who had this of dead branches lacks what was lost; undefined if nothing is lacking. */
+export function lostTo(had: readonly Stretch[], lost: Lost): Position | undefined {
+  let from: Position | undefined;
+  for (const { history, through } of had) {
+    // what is beyond the end of that epoch on its way lies on another branch
+    const reached = Math.min(through, endOf(history, lost.epoch) ?? 0);
+    if (reached >= lost.to) return undefined;
+    if (reached > Math.max(lost.from, from?.sequence ?? 0))
+      from = { epoch: epochAt(history, reached), sequence: reached };
+  }
+  return from ?? { epoch: lost.epoch, sequence: lost.from };
+}
+
+/** Events of a dead branch that nobody knows any more: which topics they were of nobody can tell. */
+export function lostGap(topics: readonly Topic[], lost: Lost, from: Position): Omit<Gap, "subscription"> {
+  return {
+    topics: topics.map((topic) => topic.name),
+    reason: lost.reason,
+    certain: false,
+    from: formatCursor(from.epoch, from.sequence),
+    to: formatCursor(lost.epoch, lost.to),
   };
 }
 

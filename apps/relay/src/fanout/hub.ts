@@ -1,19 +1,26 @@
 /** From an event to those who get it: rooms by topic, one shared frame, one copy for each connection. */
 import { type Cursor, roomsOf, type Sequence, type Topic } from "@sharmo-relay/protocol";
-import type { EventEntry } from "../log/event-log.ts";
+import type { Principal } from "../auth/principal.ts";
+import type { Entry, EventEntry, LostEntry } from "../log/event-log.ts";
 import { cursorIn } from "../log/lineage.ts";
+import type { Fork } from "../tail/tail.ts";
 import { LiveFrame } from "./frames.ts";
 import type { FanoutNode, FanoutObserver } from "./node.ts";
+import type { Sink } from "./sink.ts";
 import type { State, Subscription } from "./subscription.ts";
 
 /** A connection as the hub needs it. */
 export interface Member {
+  readonly sink: Sink;
+  readonly principal: Principal;
   readonly subscriptions: readonly Subscription[];
-  /** False if the client cannot take it now and will catch up. */
+  /** False if it is not sent: the client cannot take it now and will catch up, or had it before a failover. */
   live(frame: LiveFrame): boolean;
+  /** Tells what tails, unless it has them, that events are lost. */
+  lost(entry: LostEntry): void;
   /** What tails stops tailing at this position and catches up. */
   fallBehind(position: Sequence): void;
-  forked(fork: Sequence): void;
+  forked(fork: Fork): void;
   tellCursor(): void;
   /** Goes on with whatever is not tailing. */
   pump(): void;
@@ -84,18 +91,22 @@ export class Hub {
   }
 
   /** The node has applied an entry: its position already includes it. */
-  applied(entry: EventEntry): void {
-    const targets = this.#targets(entry);
-    if (targets !== undefined) {
-      const frame = new LiveFrame(entry, this.cursorAt(entry.sequence));
-      let count = 0;
-      for (const connection of targets) if (connection.live(frame)) count++;
-      this.observe.delivered(count, "live");
-    }
+  applied(entry: Entry): void {
+    if (entry.kind === "event") this.#fanOut(entry);
+    if (entry.kind === "lost") for (const connection of this.#connections) connection.lost(entry);
     if (this.#waiting.size > 0) this.#wake();
   }
 
-  forked(fork: Sequence): void {
+  #fanOut(entry: EventEntry): void {
+    const targets = this.#targets(entry);
+    if (targets === undefined) return;
+    const frame = new LiveFrame(entry, this.cursorAt(entry.sequence));
+    let count = 0;
+    for (const connection of targets) if (connection.live(frame)) count++;
+    this.observe.delivered(count, "live");
+  }
+
+  forked(fork: Fork): void {
     for (const connection of this.#connections) connection.forked(fork);
     this.#wake();
   }

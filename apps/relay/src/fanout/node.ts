@@ -1,14 +1,15 @@
 /** What fan-out needs of the node it runs on. `tail/follower.ts` is one; fan-out itself knows no log. */
 import type { Epoch, Position, Sequence, Topic } from "@sharmo-relay/protocol";
 import type { EpochHistory, EventEntry, LogRange } from "../log/event-log.ts";
-import type { Placed } from "../tail/follower.ts";
+import type { Placed } from "../tail/place.ts";
+import type { Item } from "./subscription.ts";
 
 export interface FanoutNode {
   readonly epoch: Epoch;
   readonly history: EpochHistory;
   readonly position: Sequence;
   readonly memoryStart: Sequence;
-  memoryAt(sequence: Sequence): EventEntry | undefined;
+  memoryAt(sequence: Sequence): Item | undefined;
   /** The page with what follows `position`; rejects when the log cannot be read. */
   page(position: Sequence, through: Sequence): Promise<LogRange>;
   place(cursor: Position): Promise<Placed>;

@@ -16,7 +16,7 @@ import {
   type WireError,
 } from "@sharmo-relay/protocol";
 import type { LogRange } from "../log/event-log.ts";
-import type { Placed } from "../tail/follower.ts";
+import type { Placed } from "../tail/place.ts";
 import type { Connection } from "./connection.ts";
 import { gapOf, type MissingPart, missingIn, withTold } from "./gaps.ts";
 import type { FanoutNode } from "./node.ts";
@@ -85,6 +85,14 @@ export async function openSubscription(
 ): Promise<void> {
   const denied = refuseUngranted(connection, request.topics);
   if (denied !== undefined) return answer(denied);
+  return connection.whileOpening(open(connection, request, answer));
+}
+
+async function open(
+  connection: Connection,
+  request: OpenRequest,
+  answer: (answer: SubscribeAck | Refusal) => void,
+): Promise<void> {
   // a position can change under our feet while the log is asked; then everything is asked again
   for (let attempt = 0; attempt < 3; attempt++) {
     const prepared = await prepare(connection.hub.node, request.since);
@@ -120,6 +128,7 @@ interface Found {
   readonly state: State;
   readonly position: Sequence;
   readonly told: Subscription["told"];
+  readonly had?: Subscription["had"];
   readonly gap?: { readonly missing: MissingPart; readonly reason: GapReason; readonly from?: Position };
 }
 
@@ -153,9 +162,11 @@ function decide(connection: Connection, request: OpenRequest, { placed, page }: 
         ? { ...start, gap: { missing, reason: "unknown_cursor", from: since } }
         : start;
     }
-    case "at":
+    case "at": {
       if (now.kind !== "at" || now.sequence !== placed.sequence) return { kind: "again" };
-      return resume(node, request, now.sequence, page);
+      const start = resume(node, request, now.sequence, page);
+      return start.kind === "found" && now.has !== undefined ? { ...start, had: [now.has] } : start;
+    }
   }
 }
 
@@ -234,6 +245,7 @@ function opening(
     conflate: request.conflate,
     state,
     told,
+    had: start.had ?? [],
   };
   const gap = start.gap === undefined ? undefined : wireGap(connection, subscription, start.gap);
   if (gap !== undefined) connection.hub.observe.gap(gap.reason);

@@ -1,4 +1,5 @@
 /** Where one client's frames go. What is written first arrives first, whatever its kind. */
+import type { Socket } from "node:net";
 import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
 import type { EventEntry } from "../log/event-log.ts";
 import type { LiveFrame } from "./frames.ts";
@@ -12,6 +13,33 @@ export interface Sink {
   /** A copy for one subscription. */
   event(entry: EventEntry, meta: EventMeta): void;
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void;
+  progress(): Progress;
+  /** Closes the transport after what was written; a client comes back by itself. */
+  end(): void;
+  /** Closes it now; what was not taken is thrown away. */
+  cut(): void;
+}
+
+/** Both figures stand still only while the operating system takes nothing. */
+export interface Progress {
+  /** Bytes of all writes that were taken to their end. */
+  readonly taken: number;
+  /** Bytes left of the write under way. */
+  readonly left: number;
+}
+
+/**
+ * Of a TCP socket. What Node holds back and what it has handed on both count as written; only the handle, which Node
+ * keeps to itself, knows how much of a large write has gone out already.
+ */
+export function progressOf(socket: Socket): Progress {
+  const handle: unknown = "_handle" in socket ? socket._handle : undefined;
+  const left =
+    typeof handle === "object" && handle !== null && "writeQueueSize" in handle ? handle.writeQueueSize : 0;
+  return {
+    taken: socket.bytesWritten - socket.writableLength,
+    left: typeof left === "number" ? left : 0,
+  };
 }
 
 /** Longest wait for a sign of draining before the sink is looked at again, in milliseconds. */

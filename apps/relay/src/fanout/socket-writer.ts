@@ -4,11 +4,12 @@
  *
  * Everything goes through the engine's own buffer, acks and pings included, so that order is kept.
  */
+import { Socket as TcpSocket } from "node:net";
 import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
 import type { Socket } from "socket.io";
 import type { EventEntry } from "../log/event-log.ts";
 import { eventPacket, type LiveFrame } from "./frames.ts";
-import { onceDrained, type Sink } from "./sink.ts";
+import { onceDrained, type Progress, progressOf, type Sink } from "./sink.ts";
 
 type WriteOptions = Parameters<Socket["conn"]["write"]>[1];
 
@@ -42,11 +43,14 @@ export class SocketWriter implements Sink {
   readonly #socket: Socket;
   /** Characters handed to the engine since it last passed its buffer on: no other figure has them. */
   #queued = 0;
+  /** How often the engine has passed it on. */
+  #flushes = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.conn.on("flush", () => {
       this.#queued = 0;
+      this.#flushes++;
     });
   }
 
@@ -71,6 +75,23 @@ export class SocketWriter implements Sink {
     this.#write(`2${JSON.stringify([name, notice])}`);
   }
 
+  /** With polling the engine passes its buffer on when the client asks for it, and so only then. */
+  progress(): Progress {
+    const tcp = tcpSocket(this.#socket);
+    return tcp === undefined ? { taken: this.#flushes, left: 0 } : progressOf(tcp);
+  }
+
+  /** Without a DISCONNECT packet: after one a stock client would stay away. */
+  end(): void {
+    this.#socket.conn.close();
+  }
+
+  cut(): void {
+    const tcp = tcpSocket(this.#socket);
+    if (tcp === undefined) this.#socket.conn.close(true);
+    else tcp.destroy();
+  }
+
   #write(packet: string, wsPreEncodedFrame?: Buffer[]): void {
     this.#queued += packet.length;
     const options = wsPreEncodedFrame === undefined ? {} : { wsPreEncodedFrame };
@@ -81,9 +102,18 @@ export class SocketWriter implements Sink {
 
 /** What Node and ws hold of a WebSocket; polling has nothing but the engine's buffer. */
 function transportBytes(socket: Socket): number {
-  const transport: object = socket.conn.transport;
-  if (!("socket" in transport)) return 0;
-  const ws = transport.socket;
-  if (typeof ws !== "object" || ws === null || !("bufferedAmount" in ws)) return 0;
+  const ws = webSocket(socket);
+  if (ws === undefined || !("bufferedAmount" in ws)) return 0;
   return typeof ws.bufferedAmount === "number" ? ws.bufferedAmount : 0;
+}
+
+function tcpSocket(socket: Socket): TcpSocket | undefined {
+  const ws = webSocket(socket);
+  return ws !== undefined && "_socket" in ws && ws._socket instanceof TcpSocket ? ws._socket : undefined;
+}
+
+function webSocket(socket: Socket): object | undefined {
+  const transport: object = socket.conn.transport;
+  const ws = "socket" in transport ? transport.socket : undefined;
+  return typeof ws === "object" && ws !== null ? ws : undefined;
 }

@@ -1,6 +1,7 @@
 import { type Epoch, makeTopic, type SubscriptionId } from "@sharmo-relay/protocol";
 import { describe, expect, it } from "vitest";
 import type { LogRange } from "../log/event-log.ts";
+import type { Fork } from "../tail/tail.ts";
 import { missingIn, withTold } from "./gaps.ts";
 import { catchingUp, forked, type NodeView, plan, type Subscription, takePage } from "./subscription.ts";
 
@@ -12,7 +13,9 @@ const subscription: Subscription = {
   conflate: false,
   state: catchingUp(4),
   told: new Map(),
+  had: [],
 };
+const fork: Fork = { at: 2, before: { history: [{ epoch, first: 1 }], through: 20 }, dead: [] };
 const range: LogRange = { epoch, head: 20, trimmedThrough: new Map(), after: 4, through: 8, entries: [] };
 
 describe("a page", () => {
@@ -34,7 +37,7 @@ describe("a page", () => {
   });
 
   it("is thrown away if the subscription was rewound meanwhile", () => {
-    expect(takePage(forked(subscription, 2), range, 4, node)).toEqual({ use: false });
+    expect(takePage(forked(subscription, fork), range, 4, node)).toEqual({ use: false });
   });
 });
 

@@ -11,13 +11,16 @@
  * - catching_up: in no room; fed in pages until its position equals the node's, then joined in the same tick (M).
  *   A position beyond the node's waits for the node (M).
  * - snapshot: the latest values as they stood at `at` are on their way; goes on catching up from exactly `at`.
- * - After a fork every position is cut down to the fork (M); a tailing one with the node's own.
+ * - After a fork every position is cut down to the fork (M); a tailing one with the node's own. What it had above the
+ *   fork is remembered, so that what is put back is not sent again and what is lost is told only to those without it.
  * A page counts only if it was read under the epoch and head the node believes in now (M).
  */
 import type { Epoch, Sequence, SubscriptionId, Topic } from "@sharmo-relay/protocol";
 import { matches } from "@sharmo-relay/protocol";
-import type { Entry, EventEntry, LogRange } from "../log/event-log.ts";
-import { type Asked, type MissingPart, missingIn, withTold } from "./gaps.ts";
+import type { Entry, EventEntry, LogRange, LostEntry } from "../log/event-log.ts";
+import { holds, type Stretch } from "../log/lineage.ts";
+import type { Fork } from "../tail/tail.ts";
+import { type Asked, lostTo, type MissingPart, missingIn, withTold } from "./gaps.ts";
 
 export type State =
   | { readonly kind: "snapshot"; readonly at: Sequence; readonly rest: readonly EventEntry[] }
@@ -30,7 +33,15 @@ export interface Subscription extends Asked {
   readonly topics: readonly Topic[];
   readonly conflate: boolean;
   readonly state: State;
+  /** What it has of branches that died. */
+  readonly had: readonly Stretch[];
 }
+
+/** What a subscription may be told: an event, or that some are lost. */
+export type Item = EventEntry | LostEntry;
+
+/** Forks of which is remembered what a subscription had. */
+const maxHad = 8;
 
 /** What a subscription sees of its node. */
 export interface NodeView {
@@ -86,22 +97,31 @@ export function shown(subscription: Subscription, count: number): Subscription {
   return at(subscription, rest.length === 0 ? catchingUp(state.at) : { ...state, rest });
 }
 
-/** The log is another one after `fork`. A tailing subscription goes with its node. */
-export function forked(subscription: Subscription, fork: Sequence): Subscription {
+/** The log is another one after the fork. A tailing subscription goes with its node. */
+export function forked(before: Subscription, fork: Fork): Subscription {
+  const { history, through: position } = fork.before;
+  const through = positionOf(before, { position });
+  const had = through > fork.at ? [...before.had, { history, through }].slice(-maxHad) : before.had;
+  const subscription = { ...before, had };
   const { state } = subscription;
   switch (state.kind) {
     case "tailing":
       return subscription;
     case "snapshot":
-      if (state.at <= fork) return subscription;
+      if (state.at <= fork.at) return subscription;
       return at(subscription, {
         kind: "snapshot",
-        at: fork,
-        rest: state.rest.filter((e) => e.sequence <= fork),
+        at: fork.at,
+        rest: state.rest.filter((e) => e.sequence <= fork.at),
       });
     case "catching_up":
-      return at(subscription, catchingUp(Math.min(state.position, fork)));
+      return at(subscription, catchingUp(Math.min(state.position, fork.at)));
   }
+}
+
+/** True if the event was put back after a failover and the subscription had it before. */
+function hasAlready({ had }: Pick<Subscription, "had">, { was }: EventEntry): boolean {
+  return was?.some((place) => had.some((stretch) => holds(stretch, place))) ?? false;
 }
 
 export type Page =
@@ -110,7 +130,7 @@ export type Page =
   | {
       readonly use: true;
       readonly missing: MissingPart | undefined;
-      readonly entries: readonly EventEntry[];
+      readonly entries: readonly Item[];
       /** The subscription after `missing` was told and `entries` were sent. */
       readonly subscription: Subscription;
     };
@@ -135,12 +155,23 @@ export function takePage(subscription: Subscription, range: LogRange, after: Seq
 }
 
 /** What of these entries belongs to the subscription and comes after the position. */
-export function wanted(subscription: Asked, entries: readonly Entry[], after: Sequence): EventEntry[] {
-  return entries.filter(
-    (entry): entry is EventEntry =>
-      entry.kind === "event" &&
-      entry.sequence > after &&
-      entry.sequence > (subscription.told.get(entry.type) ?? 0) &&
-      subscription.topics.some((topic) => matches(topic, entry)),
+export function wanted(subscription: Subscription, entries: readonly Entry[], after: Sequence): Item[] {
+  return entries.filter((entry): entry is Item => entry.sequence > after && isFor(subscription, entry));
+}
+
+function isFor(subscription: Subscription, entry: Entry): boolean {
+  if (entry.kind === "lost") return lostTo(subscription.had, entry.lost) !== undefined;
+  return (
+    entry.kind === "event" && entry.sequence > toldOf(subscription, entry.type) && lacks(subscription, entry)
   );
+}
+
+function toldOf({ told }: Asked, type: string): Sequence {
+  return told.get(type) ?? 0;
+}
+
+/** True if the event is of its topics and it was not sent before a failover. */
+export function lacks(subscription: Subscription, entry: EventEntry): boolean {
+  if (!subscription.topics.some((topic) => matches(topic, entry))) return false;
+  return entry.was === undefined || !hasAlready(subscription, entry);
 }

@@ -5,7 +5,7 @@ import type { NewEvent, QuarantineItem } from "../log/event-log.ts";
 import { challengeOf, smallChallengeOf } from "./challenge.ts";
 import { type EnvelopeResult, readDocument, readEnvelope } from "./envelope.ts";
 import type { Refusal } from "./outcome.ts";
-import { refusals } from "./refusals.ts";
+import { clockDifference, refusals } from "./refusals.ts";
 import { type CheckSignature, createSignatureCheck, type SignatureProblem } from "./signature.ts";
 
 /** An authentic body that is no event, and what its sender is told once it is kept. */
@@ -45,7 +45,7 @@ export function createJudge(settings: Config["webhook"]): Judge {
       case "invalid":
         return refuse(refusalOf(signature.problem));
       case "stale":
-        return judgeStale(body, maxAgeMs);
+        return judgeStale(body, signature.behindMs, maxAgeMs);
       case "ok":
         return judgeAuthentic(body, schemaMode);
     }
@@ -68,11 +68,11 @@ function refusalOf(problem: SignatureProblem): Refusal {
 }
 
 /** Kept, since it is authentic: a sender that does not sign its retries anew must not lose events unseen. */
-function judgeStale(body: Buffer, maxAgeMs: number): Verdict {
+function judgeStale(body: Buffer, behindMs: number, maxAgeMs: number): Verdict {
   // A challenge is no event; nothing is lost with it.
-  if (smallChallengeOf(body) !== undefined) return refuse(refusals.staleChallenge);
-  const message = `The time of the signature was more than ${maxAgeMs / 1000} s off.`;
-  return keep("stale_signature", message, refusals.signatureStale(maxAgeMs));
+  if (smallChallengeOf(body) !== undefined) return refuse(refusals.staleChallenge(behindMs, maxAgeMs));
+  const message = `The time of the signature was ${clockDifference(behindMs)}.`;
+  return keep("stale_signature", message, refusals.signatureStale(behindMs, maxAgeMs));
 }
 
 function judgeAuthentic(body: Buffer, schemaMode: Config["webhook"]["schemaMode"]): Verdict {

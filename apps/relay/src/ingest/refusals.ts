@@ -18,8 +18,9 @@ export const refusals: {
   readonly signatureMismatch: Refusal;
   signatureMalformed(header: string, form: string): Refusal;
   signatureRepeated(header: string): Refusal;
-  signatureStale(maxAgeMs: number): Refusal;
-  readonly staleChallenge: Refusal;
+  /** `behindMs`: how far the time of the signature lies before the relay's clock; negative if after it. */
+  signatureStale(behindMs: number, maxAgeMs: number): Refusal;
+  staleChallenge(behindMs: number, maxAgeMs: number): Refusal;
   invalidJson(message: string): Refusal;
   invalidEvent(message: string, details: Readonly<Record<string, unknown>>): Refusal;
   rateLimited(perMinute: number, retryAfterSeconds: number): Refusal;
@@ -75,16 +76,16 @@ export const refusals: {
     message: `Send ${header} once: it came more than once, and which one counts is not the relay's to guess.`,
     details: { header },
   }),
-  signatureStale: (maxAgeMs) => ({
+  signatureStale: (behindMs, maxAgeMs) => ({
     row: "stale_signature",
-    message: `Compare the clocks of Sharmo and the relay: the signature is right, but its time is more than ${maxAgeMs / 1000} s off (WEBHOOK_MAX_AGE). ${kept}`,
-    details: { max_age_seconds: maxAgeMs / 1000 },
+    message: `Compare the clocks of Sharmo and the relay: the signature is right, but its time is ${clockDifference(behindMs)}, more than WEBHOOK_MAX_AGE (${maxAgeMs / 1000} s)${behindMs > 0 ? ", unless it was on its way for so long" : ""}. ${kept}`,
+    details: clockDetails(behindMs, maxAgeMs),
   }),
-  staleChallenge: {
+  staleChallenge: (behindMs, maxAgeMs) => ({
     row: "stale_signature",
-    message:
-      "Compare the clocks of Sharmo and the relay, then register again: the challenge was signed too long ago or ahead.",
-  },
+    message: `Compare the clocks of Sharmo and the relay, then register again: the challenge was signed ${clockDifference(behindMs)}.`,
+    details: clockDetails(behindMs, maxAgeMs),
+  }),
   invalidJson: (message) => ({ row: "invalid_json", message: `${message} ${kept}` }),
   invalidEvent: (message, details) => ({ row: "invalid_event", message: `${message} ${kept}`, details }),
   rateLimited: (perMinute, retryAfterSeconds) => ({
@@ -99,3 +100,13 @@ export const refusals: {
       "Let Sharmo retry: the relay could not store the event now. Its log and /readyz say why; nothing is lost.",
   },
 };
+
+/** "603 s behind the relay's clock". */
+export function clockDifference(behindMs: number): string {
+  const seconds = Math.round(Math.abs(behindMs) / 1000);
+  return `${seconds} s ${behindMs > 0 ? "behind" : "ahead of"} the relay's clock`;
+}
+
+function clockDetails(behindMs: number, maxAgeMs: number): Readonly<Record<string, unknown>> {
+  return { max_age_seconds: maxAgeMs / 1000, seconds_behind_relay: Math.round(behindMs / 1000) };
+}

@@ -19,8 +19,8 @@ type SignatureCheck =
   | { readonly status: "ok" }
   | { readonly status: "missing" }
   | { readonly status: "invalid"; readonly problem: SignatureProblem }
-  /** The digest is right and its time outside the window. */
-  | { readonly status: "stale" };
+  /** The digest is right and its time outside the window: how far it lies before the relay's clock, or (negative) after it. */
+  | { readonly status: "stale"; readonly behindMs: number };
 
 export type SignatureProblem =
   | { readonly kind: "mismatch" }
@@ -73,10 +73,9 @@ export function createSignatureCheck(secrets: readonly string[], maxAgeMs: numbe
       right = false;
     }
     if (!right) return { status: "invalid", problem: { kind: "mismatch" } };
-    if (timestamped !== undefined && Math.abs(nowMs - Number(timestamped.seconds) * 1000) > maxAgeMs) {
-      return { status: "stale" };
-    }
-    return { status: "ok" };
+    if (timestamped === undefined) return { status: "ok" };
+    const behindMs = nowMs - Number(timestamped.seconds) * 1000;
+    return Math.abs(behindMs) > maxAgeMs ? { status: "stale", behindMs } : { status: "ok" };
   };
 }
 

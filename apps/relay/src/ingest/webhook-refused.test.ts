@@ -31,6 +31,31 @@ describe("what is authentic and no event", () => {
     expect(webhook.accepted).toEqual([]);
   });
 
+  it("whose signature is stale is told which clock is behind, and by how much", async () => {
+    const webhook = await startWebhook();
+    for (const [seconds, words] of [
+      [
+        603,
+        "603 s behind the relay's clock, more than WEBHOOK_MAX_AGE (300 s), unless it was on its way for so long",
+      ],
+      [-603, "603 s ahead of the relay's clock, more than WEBHOOK_MAX_AGE (300 s). The bytes are kept"],
+    ] as const) {
+      const { json } = await webhook.post(event, timeSigned(event, nowMs / 1000 - seconds));
+      expect(json).toMatchObject({
+        code: "stale_signature",
+        message: expect.stringContaining(words),
+        details: { max_age_seconds: 300, seconds_behind_relay: seconds },
+      });
+      expect(webhook.kept.pop()?.message).toBe(
+        `The time of the signature was ${words.split(",")[0]?.split(".")[0]}.`,
+      );
+    }
+    const challenge = await webhook.post(verification, timeSigned(verification, nowMs / 1000 - 603));
+    expect(challenge.json["message"]).toMatch(
+      /^Compare the clocks .* signed 603 s behind the relay's clock\.$/,
+    );
+  });
+
   it("is kept when its bytes are not UTF-8, or begin with a byte order mark", async () => {
     const webhook = await startWebhook();
     const latin = Buffer.from(eventText({ id: "é" }), "latin1");

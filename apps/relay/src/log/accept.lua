@@ -5,6 +5,7 @@
 -- ARGV[9] the same of the event that removes the entity, or ''    ARGV[10] header line    ARGV[11] body
 -- ARGV[12] dedupe, ms    ARGV[13] most latest values   ARGV[14] most types   ARGV[15] channel
 -- ARGV[16] most bytes announced   ARGV[17] how far created_at counts ahead of receipt, ms
+-- ARGV[18] '1' if the caller waits for replicas
 --
 -- Returns accepted, epoch, sequence, time, late | duplicate, sequence, same content | refused
 local name, digest, content, latest, removal = ARGV[4], ARGV[5], ARGV[6], ARGV[8], ARGV[9]
@@ -13,6 +14,8 @@ local keep = id_keep(ARGV[12])
 local found = find_id(digest, keep)
 if found then
   settle()
+  -- WAIT covers what its connection wrote, and everything before that: this changes nothing.
+  if ARGV[18] == '1' then redis.call('HSET', KEYS[1], 'head', whole(head)) end
   return {'duplicate', string.sub(found, 7), string.sub(found, 1, 6) == content and 1 or 0}
 end
 

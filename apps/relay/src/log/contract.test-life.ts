@@ -29,6 +29,8 @@ const tellings: readonly (readonly [string, (log: EventLog, known: Known) => Pro
   ["state", (log, known) => log.state(known)],
   ["readRange", (log, known) => log.readRange(0, 10, known)],
   ["readLatest", (log, known) => log.readLatest(known)],
+  ["unknownIds", (log, known) => log.unknownIds([], known)],
+  ["recordBranches", (log, known) => log.recordBranches([], known)],
 ];
 
 export function lifeContract(create: CreateLog): void {
@@ -162,6 +164,9 @@ export function lifeContract(create: CreateLog): void {
         readRange: log.readRange(0, 1, undefined),
         readLatest: log.readLatest(undefined),
         readEvent: log.readEvent("evt"),
+        unknownIds: log.unknownIds(["evt"], undefined),
+        appendLost: log.appendLost({ epoch: strange, from: 1, to: 2, reason: "log_lost" }, undefined),
+        recordBranches: log.recordBranches([], undefined),
         listen: log.listen({ announced: () => undefined, reconnected: () => undefined }),
         trim: log.trim(1),
         put: log.quarantine.put(item),

@@ -11,6 +11,7 @@ import { latestContract } from "./contract.test-latest.ts";
 import { lifeContract, sharingContract } from "./contract.test-life.ts";
 import { quarantineContract } from "./contract.test-quarantine.ts";
 import { readContract } from "./contract.test-read.ts";
+import { repairContract } from "./contract.test-repair.ts";
 import { retentionContract } from "./contract.test-retention.ts";
 
 export function eventLogContract(name: string, harness: LogHarness): void {
@@ -21,6 +22,7 @@ export function eventLogContract(name: string, harness: LogHarness): void {
     announcementContract(create);
     lifeContract(create);
     if (harness.shared) sharingContract(create);
+    repairContract(create);
     retentionContract(create);
     latestContract(create);
     quarantineContract(create);

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { contractSettings, newEvent, readAll } from "./contract.test-harness.ts";
+import { openDatabase } from "./embedded-database.ts";
 import { openEmbeddedLog } from "./embedded-log.ts";
-import { openDatabase } from "./embedded-store.ts";
 import { metaKey } from "./embedded-tables.ts";
 
 let dir: string;

@@ -14,13 +14,14 @@ import { readFileSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, stat, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inspectPages } from "./embedded-pages.ts";
 import { LogError } from "./event-log.ts";
 
 /** Everything of the log is in this folder inside the data folder. */
-const folderName = "event-log";
+export const folderName = "event-log";
 
 /** The file that LMDB keeps its data in. */
-const dataFile = "data.mdb";
+export const dataFile = "data.mdb";
 
 const elsewhere = "set RELAY_DATA_DIR to another folder";
 
@@ -75,31 +76,29 @@ export function damaged(folder: string, what: string, cause?: unknown): LogError
   );
 }
 
-/** How a file begins that this LMDB wrote: the header of a page, then this number. */
-const lmdbMagic = 0xbeefc0de;
-const magicOffset = 24;
-
-/** Throws unless the data file is absent, empty or one that LMDB wrote. Only reads. */
+/** Throws unless the data file is absent, empty, or one that LMDB wrote and that is all there. Only reads. */
 export async function inspectData(folder: string): Promise<void> {
   let file: FileHandle;
   try {
     file = await open(join(folder, dataFile), "r");
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return;
-    throw new LogError(
-      "unusable",
-      `${join(folder, dataFile)} cannot be read (${reason(cause)}): let this user read it, or ${elsewhere}`,
-      { cause },
-    );
+    throw unreadable(folder, cause);
   }
   try {
-    const head = Buffer.alloc(magicOffset + 4);
-    const { bytesRead } = await file.read(head, 0, head.length, 0).catch(() => ({ bytesRead: 1 }));
-    if (bytesRead === 0) return;
-    if (bytesRead < head.length || head.readUInt32LE(magicOffset) !== lmdbMagic) throw foreign(folder);
+    const { kind } = await inspectPages(file);
+    if (kind === "foreign") throw foreign(folder);
+    if (kind === "cut") throw damaged(folder, `a part of ${dataFile} is missing`);
+  } catch (cause) {
+    throw cause instanceof LogError ? cause : unreadable(folder, cause);
   } finally {
     await file.close();
   }
+}
+
+function unreadable(folder: string, cause: unknown): LogError {
+  const message = `${join(folder, dataFile)} cannot be read (${reason(cause)}): let this user read it, or ${elsewhere}`;
+  return new LogError("unusable", message, { cause });
 }
 
 /** Makes names of new files outlast a power failure. Where folders cannot be synced, the system sees to it. */

@@ -3,7 +3,7 @@
  * transactions and looks of `embedded-store.ts`.
  */
 import type { Sequence } from "@sharmo-relay/protocol";
-import type { Database } from "./embedded-store.ts";
+import type { Database } from "./embedded-database.ts";
 import {
   dayIn,
   idKey,

@@ -5,10 +5,12 @@
  */
 import { randomInt } from "node:crypto";
 import { type Epoch, parseEpoch, type Sequence } from "@sharmo-relay/protocol";
+import type { Database } from "./embedded-database.ts";
 import { dayMs, dayOf, IdIndex } from "./embedded-ids.ts";
-import type { Copy, Database } from "./embedded-store.ts";
+import type { Copy } from "./embedded-store.ts";
 import { Streams } from "./embedded-streams.ts";
 import {
+  branchesKey,
   entryKey,
   historyKey,
   last,
@@ -16,8 +18,10 @@ import {
   type Meta,
   metaKey,
   numberIn,
+  printBranches,
   printEpochs,
   probeKey,
+  readBranches,
   readEpochs,
   readKept,
   readLatestEntries,
@@ -25,9 +29,10 @@ import {
   retentionKey,
   storeFormat,
 } from "./embedded-tables.ts";
-import { decodeEntry, encodeEntry } from "./entry.ts";
+import { decodeEntry, encodeEntry, lostType } from "./entry.ts";
 import {
   type Accepted,
+  type DeadBranch,
   type EpochHistory,
   type EventEntry,
   type Known,
@@ -42,7 +47,7 @@ import { defaultRetention, longestAge, printRetention } from "./retention.ts";
 /** An event with all that can be computed before its transaction. */
 export interface Prepared {
   readonly event: NewEvent;
-  /** `encodeHeader` of the event. */
+  /** `encodeHeader` of the event, or that of an entry of another kind. */
   readonly header: string;
   /** Of the id. */
   readonly digest: Buffer;
@@ -50,7 +55,7 @@ export interface Prepared {
   readonly content: Buffer;
 }
 
-/** What `accept` found, and the stored bytes if it stored any. */
+/** What `accept` found, and the stored bytes if it stored any; an entry of another kind is to be read from them. */
 export interface Outcome {
   readonly accepted: Accepted;
   readonly bytes?: Buffer;
@@ -173,7 +178,7 @@ export class Ledger implements Copy {
       const sameContent = found.content.equals(content);
       return { accepted: { status: "duplicate", sequence: found.sequence, sameContent } };
     }
-    if (!this.#streams.has(event.type) && this.#streams.size >= this.#settings.maxTypes) {
+    if (!this.#streams.has(event.type) && this.#streams.size >= this.#mostTypes(event.type)) {
       return { accepted: { status: "refused", reason: "too_many_types" } };
     }
 
@@ -188,6 +193,14 @@ export class Ledger implements Copy {
     this.#ids.remember(at, digest, sequence, content);
     this.#keepLatest(entry, bytes);
     return { accepted: { status: "accepted", epoch: runningEpoch(this.#history).epoch, entry }, bytes };
+  }
+
+  /** Keeps what is not known yet of these. */
+  record(branches: readonly DeadBranch[]): void {
+    const kept = readBranches(this.#db);
+    const known = new Set([...kept, ...this.#history].map(({ epoch }) => epoch));
+    const fresh = branches.filter(({ epoch }) => !known.has(epoch));
+    if (fresh.length > 0) this.#put(branchesKey, printBranches([...kept, ...fresh].slice(-maxHistory)));
   }
 
   /** Removes what is past its retention, the oldest first. Returns how many entries went. */
@@ -227,6 +240,11 @@ export class Ledger implements Copy {
   /** Where the event of an id is, if the id is known. */
   locate(digest: Buffer): Sequence | undefined {
     return this.#ids.find(digest)?.sequence;
+  }
+
+  /** One more than events may have, for what is no event. */
+  #mostTypes(type: string): number {
+    return this.#settings.maxTypes + (type === lostType ? 1 : 0);
   }
 
   #keepLatest(entry: EventEntry, bytes: Buffer): void {
@@ -276,7 +294,18 @@ function rowOf({ sequence, type, entity, createdAt, at, late }: EventEntry): Lat
 }
 
 function entryOf(event: NewEvent, sequence: Sequence, at: number, late: boolean): EventEntry {
-  const { id, type, createdAt, filters, entity, body } = event;
-  const entry = { kind: "event" as const, sequence, id, type, createdAt, filters, at, late, body };
-  return entity === undefined ? entry : { ...entry, entity };
+  const { id, type, createdAt, filters, entity, was, body } = event;
+  return {
+    kind: "event",
+    sequence,
+    id,
+    type,
+    createdAt,
+    filters,
+    at,
+    late,
+    body,
+    ...(entity === undefined ? {} : { entity }),
+    ...(was === undefined ? {} : { was }),
+  };
 }

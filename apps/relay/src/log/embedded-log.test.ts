@@ -14,8 +14,8 @@ import {
   upTo,
 } from "./contract.test-harness.ts";
 import { eventLogContract } from "./contract.test-suite.ts";
+import { openDatabase } from "./embedded-database.ts";
 import { openEmbeddedLog } from "./embedded-log.ts";
-import { openDatabase } from "./embedded-store.ts";
 import { historyKey, printEpochs } from "./embedded-tables.ts";
 import type { LogSettings } from "./event-log.ts";
 

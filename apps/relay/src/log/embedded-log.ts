@@ -5,25 +5,37 @@
 import { hash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Epoch, Sequence } from "@sharmo-relay/protocol";
+import type { Database } from "./embedded-database.ts";
 import { damaged, holdFolder, prepareFolder, syncFolders } from "./embedded-folder.ts";
 import { Ledger, type Outcome } from "./embedded-ledger.ts";
-import { openOurs } from "./embedded-open.ts";
+import { openOurs, sayWhatABackupLost } from "./embedded-open.ts";
 import { EmbeddedQuarantine } from "./embedded-quarantine.ts";
-import { closed, type Database, Store } from "./embedded-store.ts";
+import { closed, Store } from "./embedded-store.ts";
 import {
   digestBytes,
   type Epochs,
   entryKey,
   type Meta,
+  readBranches,
   readEntries,
   readEpochs,
   readKept,
   readLatestEntries,
   readTrims,
 } from "./embedded-tables.ts";
-import { decodeEntry, encodeHeader, maxAnnouncedBytes } from "./entry.ts";
+import {
+  decodeEntry,
+  encodeHeader,
+  encodeLost,
+  lostHeader,
+  lostId,
+  lostType,
+  maxAnnouncedBytes,
+} from "./entry.ts";
 import {
   type Accepted,
+  type Appended,
+  type DeadBranch,
   type EventEntry,
   type EventLog,
   type Known,
@@ -32,8 +44,11 @@ import {
   type LogListener,
   type LogRange,
   type LogSettings,
+  type LogSize,
   type LogState,
   type LogWarning,
+  type Lost,
+  maxAsked,
   maxRange,
   type NewEvent,
 } from "./event-log.ts";
@@ -66,7 +81,9 @@ export async function openEmbeddedLog({
     store.attach(quarantine);
     await store.write(() => ledger.open());
     await syncFolders(dir, folder);
-    return new EmbeddedLog({ store, ledger, quarantine, settings, clock, release });
+    const log = new EmbeddedLog({ store, ledger, quarantine, settings, clock, release });
+    await sayWhatABackupLost(log, store);
+    return log;
   } catch (error) {
     await store?.close();
     await release();
@@ -117,13 +134,47 @@ export class EmbeddedLog implements EventLog {
 
   async accept(event: NewEvent, known: Known | undefined): Promise<Accepted> {
     this.#assertOpen();
+    return (await this.#append(event, encodeHeader(event), known)).accepted;
+  }
+
+  async appendLost(lost: Lost, known: Known | undefined): Promise<Appended> {
+    this.#assertOpen();
+    const event = {
+      id: lostId(lost),
+      type: lostType,
+      createdAt: 0,
+      filters: [],
+      body: encodeLost(lost),
+    };
+    const { accepted, bytes } = await this.#append(event, lostHeader, known);
+    if (accepted.status !== "accepted" || bytes === undefined) return { status: "duplicate" };
+    const entry = decodeEntry(accepted.entry.sequence, bytes);
+    if (entry.kind !== "lost") throw new LogError("unusable", "what was appended as lost is not read so");
+    return { status: "accepted", epoch: accepted.epoch, entry };
+  }
+
+  async unknownIds(ids: readonly string[], known: Known | undefined): Promise<ReadonlySet<string>> {
+    this.#assertOpen();
+    if (ids.length > maxAsked) throw new RangeError(`at most ${maxAsked} ids at once, got ${ids.length}`);
+    await this.#follow(known);
+    return this.#store.read(
+      () => new Set(ids.filter((id) => this.#ledger.locate(digestOf(id)) === undefined)),
+    );
+  }
+
+  async recordBranches(branches: readonly DeadBranch[], known: Known | undefined): Promise<void> {
+    this.#assertOpen();
+    await this.#follow(known);
+    await this.#store.write(() => this.#ledger.record(branches));
+  }
+
+  #append(event: NewEvent, header: string, known: Known | undefined): Promise<Outcome> {
     const content = hash("sha256", event.body, "buffer").subarray(0, 8);
-    const prepared = { event, header: encodeHeader(event), digest: digestOf(event.id), content };
-    const outcome = await this.#store.write(
+    const prepared = { event, header, digest: digestOf(event.id), content };
+    return this.#store.write(
       () => this.#ledger.accept(prepared, known),
       (flushed) => this.#announce(flushed),
     );
-    return outcome.accepted;
   }
 
   async state(known: Known | undefined): Promise<LogState> {
@@ -135,7 +186,9 @@ export class EmbeddedLog implements EventLog {
       const { history, since } = this.#epochsAt(db, meta);
       return {
         history,
+        branches: readBranches(db),
         head: meta.head,
+        time: this.#clock(),
         epochAgeMs: Math.max(0, this.#clock() - since),
         trimmedThrough: this.#trimsAt(db, meta),
         retention: readKept(db),
@@ -197,6 +250,7 @@ export class EmbeddedLog implements EventLog {
 
   async trim(limit: number): Promise<number> {
     this.#assertOpen();
+    this.#store.dropDeadReaders();
     const until = performance.now() + this.#settings.commandTimeoutMs / 2;
     let gone = 0;
     for (const type of this.#store.read(() => this.#ledger.expiredTypes())) {
@@ -208,6 +262,10 @@ export class EmbeddedLog implements EventLog {
     const idsExpired = this.#store.read(() => this.#ledger.forgettableDay()) !== undefined;
     if (idsExpired) await this.#store.write(() => this.#ledger.forgetIds(limit));
     return gone;
+  }
+
+  size(): LogSize | undefined {
+    return this.#store.size();
   }
 
   close(): Promise<void> {
@@ -260,8 +318,9 @@ export class EmbeddedLog implements EventLog {
 
   #announce({ accepted, bytes }: Outcome): void {
     if (accepted.status !== "accepted" || bytes === undefined) return;
-    const { epoch, entry } = accepted;
-    const { sequence } = entry;
+    const { epoch } = accepted;
+    const { sequence } = accepted.entry;
+    const entry = accepted.entry.type === lostType ? decodeEntry(sequence, bytes) : accepted.entry;
     const announcement = bytes.length > maxAnnouncedBytes ? { epoch, sequence } : { epoch, sequence, entry };
     for (const listener of this.#listeners) {
       try {

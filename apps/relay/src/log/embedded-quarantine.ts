@@ -5,7 +5,8 @@
  *     {"id":…,"reason":…,"message":…,"firstAt":…,"lastAt":…,"count":…}\n
  *     <body>
  */
-import type { Copy, Database, Store } from "./embedded-store.ts";
+import type { Database } from "./embedded-database.ts";
+import type { Copy, Store } from "./embedded-store.ts";
 import { last, numberIn, parse, quarantineKey } from "./embedded-tables.ts";
 import { LogError, type Quarantine, type QuarantineItem } from "./event-log.ts";
 

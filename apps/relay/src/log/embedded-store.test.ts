@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { openDatabase, Store } from "./embedded-store.ts";
+import { openDatabase } from "./embedded-database.ts";
+import { Store } from "./embedded-store.ts";
 
 let dir: string;
 let store: Store;

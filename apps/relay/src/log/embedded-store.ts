@@ -7,17 +7,14 @@
  *   resolves. It runs also if the caller has given up waiting.
  * - A look (`read`) is one snapshot. It is synchronous, so no snapshot outlives a turn and pins freed pages.
  *
- * Two options of LMDB's carry promises of this file. `overlappingSync: false`: a transaction's promise means that it
- * is on disk. `eventTurnBatching: false`: with it, each turn that writes makes one more promise inside lmdb that
- * nobody can reach, and on a full disk its rejection ends the process. What is left then is the `commitError` that
- * hangs on the error of a failed commit: it is taken from there, so that no handler for the whole process is needed.
+ * A failed commit has a `commitError` that hangs on its error: it is taken from there, so that no handler for the
+ * whole process is needed. If the commit failed in a way that LMDB does not recover from, the database is opened anew.
  */
 import { setImmediate } from "node:timers/promises";
-import { open, type RootDatabase } from "lmdb";
+import { type Database, LiveDatabase } from "./embedded-database.ts";
 import { codeOf } from "./embedded-folder.ts";
-import { LogError } from "./event-log.ts";
-
-export type Database = RootDatabase<Buffer, Buffer>;
+import { sizeOf } from "./embedded-size.ts";
+import { LogError, type LogSize } from "./event-log.ts";
 
 /** A copy in memory of something in the store. It is told what happens to the transactions that change it. */
 export interface Copy {
@@ -40,20 +37,9 @@ interface Job {
 /** Most actions in one transaction: they hold up the event loop together. */
 const maxBatch = 256;
 
-export function openDatabase(folder: string): Database {
-  return open<Buffer, Buffer>({
-    path: folder,
-    encoding: "binary",
-    keyEncoding: "binary",
-    overlappingSync: false,
-    eventTurnBatching: false,
-    // One tree holds everything: a commit then writes the fewest pages.
-    maxDbs: 1,
-  });
-}
-
 export class Store {
   readonly db: Database;
+  readonly #live: LiveDatabase;
   readonly #folder: string;
   readonly #timeoutMs: number;
   readonly #copies: Copy[] = [];
@@ -65,8 +51,9 @@ export class Store {
   #provenAt = Number.NEGATIVE_INFINITY;
   #failed = false;
 
-  constructor(db: Database, folder: string, timeoutMs: number) {
-    this.db = db;
+  constructor(root: Database, folder: string, timeoutMs: number) {
+    this.#live = new LiveDatabase(root, folder);
+    this.db = this.#live;
     this.#folder = folder;
     this.#timeoutMs = timeoutMs;
   }
@@ -132,16 +119,44 @@ export class Store {
   /** One look: everything `look` reads stands in the same snapshot, the newest. */
   read<T>(look: (db: Database) => T): T {
     if (this.#status === "closed") throw closed();
-    this.db.resetReadTxn();
     try {
+      this.db.resetReadTxn();
       return look(this.db);
     } catch (cause) {
       if (cause instanceof LogError) throw cause;
+      if (!this.#live.lives)
+        throw new LogError("unavailable", `the disk of ${this.#folder} failed`, { cause });
       throw new LogError("unusable", `the event log cannot be read (${this.#folder}): ${String(cause)}`, {
         cause,
       });
     } finally {
+      this.#endLook();
+    }
+  }
+
+  /** So that no snapshot outlives the look. */
+  #endLook(): void {
+    try {
       this.db.resetReadTxn();
+    } catch {
+      // It was given up, and the look has failed already: there is no snapshot.
+    }
+  }
+
+  /**
+   * What a process that ended in the middle of a look (a backup, say) still holds is given free: pages it could see
+   * are not used again before that, and the file would grow.
+   */
+  dropDeadReaders(): void {
+    if (this.#live.lives) this.db.readerCheck();
+  }
+
+  /** Undefined when it cannot be told, closed for example. */
+  size(): LogSize | undefined {
+    try {
+      return this.read((db) => sizeOf(db, this.#folder));
+    } catch {
+      return undefined;
     }
   }
 
@@ -161,6 +176,7 @@ export class Store {
   async #commit(): Promise<void> {
     let batch: Job[] | undefined;
     try {
+      if (this.#failed) await this.#live.revive();
       await this.db.childTransaction(() => {
         batch = this.#take();
         for (const copy of this.#copies) copy.begin();
@@ -170,6 +186,8 @@ export class Store {
     } catch (error) {
       this.#failed = true;
       const problem = await this.#explain(error);
+      // So that looks go on; if it cannot be opened now, the next commit tries again.
+      await this.#live.revive().catch(() => undefined);
       for (const copy of this.#copies) copy.spoil();
       for (const job of batch ?? this.#take()) job.fail(problem);
       return;

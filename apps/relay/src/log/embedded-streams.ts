@@ -3,7 +3,7 @@
  * `embedded-store.ts`; names, counts and trims are kept in memory.
  */
 import type { Sequence } from "@sharmo-relay/protocol";
-import type { Database } from "./embedded-store.ts";
+import type { Database } from "./embedded-database.ts";
 import {
   entryKey,
   indexKey,

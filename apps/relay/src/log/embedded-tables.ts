@@ -4,7 +4,9 @@
  *     m                      meta: format, holder, running epoch, head, number of changes to `x`   (JSON)
  *     h                      epochs, and when the running one began                                (JSON)
  *     r                      retention                                                             (JSON)
+ *     b                      dead branches that were recorded                                      (JSON)
  *     x                      highest sequence removed of each type                                 (JSON)
+ *     c                      only in a backup: the epoch and head of the log it was copied from     (JSON)
  *     p                      room for an event, written and removed again to learn if the disk has it
  *     t type                 name and number of stored entries of a type                           (JSON)
  *     e sequence             entry, as `entry.ts` writes it
@@ -16,9 +18,16 @@
  * Numbers are big-endian, so that keys stand in their order: sequences and times have 6 bytes, days 4, types 2.
  */
 import { type Epoch, parseEpoch, type Sequence } from "@sharmo-relay/protocol";
-import type { Database } from "./embedded-store.ts";
+import type { Database } from "./embedded-database.ts";
 import { decodeEntry } from "./entry.ts";
-import { type Entry, type EpochHistory, type EpochRecord, LogError, type Retention } from "./event-log.ts";
+import {
+  type DeadBranch,
+  type Entry,
+  type EpochHistory,
+  type EpochRecord,
+  LogError,
+  type Retention,
+} from "./event-log.ts";
 import { defaultRetention, readRetention } from "./retention.ts";
 
 export const storeFormat = 1;
@@ -27,8 +36,10 @@ const table = {
   meta: 0x6d,
   history: 0x68,
   retention: 0x72,
+  branches: 0x62,
   trims: 0x78,
   probe: 0x70,
+  copied: 0x63,
   type: 0x74,
   entry: 0x65,
   index: 0x69,
@@ -40,8 +51,10 @@ const table = {
 export const metaKey: Buffer = Buffer.from([table.meta]);
 export const historyKey: Buffer = Buffer.from([table.history]);
 export const retentionKey: Buffer = Buffer.from([table.retention]);
+export const branchesKey: Buffer = Buffer.from([table.branches]);
 export const trimsKey: Buffer = Buffer.from([table.trims]);
 export const probeKey: Buffer = Buffer.from([table.probe]);
+export const copiedKey: Buffer = Buffer.from([table.copied]);
 
 const wide = 6;
 /** Above every sequence, time and number in a key. */
@@ -164,6 +177,23 @@ function readEpoch(printed: unknown): EpochRecord {
   return { epoch, first };
 }
 
+export function printBranches(branches: readonly DeadBranch[]): string {
+  return JSON.stringify({ branches: branches.map((b) => [b.epoch, b.parent, b.last]) });
+}
+
+export function readBranches(db: Database): DeadBranch[] {
+  const { branches = [] } = parse(db.get(branchesKey));
+  if (!Array.isArray(branches)) throw unreadable("dead branches");
+  return branches.map((printed) => {
+    const [name, of, last] = Array.isArray(printed) ? (printed as unknown[]) : [];
+    const epoch = typeof name === "string" ? parseEpoch(name) : undefined;
+    const parent = typeof of === "string" ? parseEpoch(of) : undefined;
+    if (epoch === undefined || parent === undefined || typeof last !== "number")
+      throw unreadable("dead branches");
+    return { epoch, parent, last };
+  });
+}
+
 export function readTrims(db: Database): Map<string, Sequence> {
   const trims = new Map<string, Sequence>();
   for (const [type, sequence] of Object.entries(parse(db.get(trimsKey)))) {
@@ -179,6 +209,26 @@ export function readKept(db: Database): Retention {
   const retention = readRetention(value.toString());
   if (retention === undefined) throw unreadable("retention");
   return retention;
+}
+
+/** Where the log stood when it was copied. */
+export interface Copied {
+  readonly epoch: Epoch;
+  readonly head: Sequence;
+}
+
+export function printCopied({ epoch, head }: Copied): string {
+  return JSON.stringify({ epoch, head });
+}
+
+/** Undefined unless this is a backup that was not opened since. */
+export function readCopied(db: Database): Copied | undefined {
+  const value = db.get(copiedKey);
+  if (value === undefined) return undefined;
+  const { epoch, head } = parse(value);
+  const running = typeof epoch === "string" ? parseEpoch(epoch) : undefined;
+  if (running === undefined || typeof head !== "number") throw unreadable("mark of a backup");
+  return { epoch: running, head };
 }
 
 export interface TypeRecord {

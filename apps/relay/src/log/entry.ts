@@ -2,14 +2,25 @@
  * How an entry is stored and announced: two header lines, then the event's bytes as received.
  *
  *     1 <at> <late: 0 or 1>\n
- *     {"k":"event","id":…,"t":type,"c":created_at,"f":[[key,value],…],"e":entity}\n
+ *     {"k":"event","id":…,"t":type,"c":created_at,"f":[[key,value],…],"e":entity,"w":[cursor,…]}\n
  *     <body>
+ *
+ * `e` and `w` (places it had before failovers) may be absent. An entry that is no event has another `k`; `lost` has
+ * its range as JSON in the body.
  *
  * The first line is written by the log (only it knows the time and what is late), the second by ingest. The leading
  * number is the format's version; a node that does not know it must not go on.
  */
-import { type Filter, filterKeys, parseEpoch, type Sequence } from "@sharmo-relay/protocol";
-import { type Announcement, type Entry, LogError, type NewEvent } from "./event-log.ts";
+import {
+  type Cursor,
+  type Filter,
+  filterKeys,
+  formatCursor,
+  parseCursor,
+  parseEpoch,
+  type Sequence,
+} from "@sharmo-relay/protocol";
+import { type Announcement, type Entry, LogError, type Lost, type NewEvent } from "./event-log.ts";
 
 const entryFormat = 1;
 
@@ -24,7 +35,22 @@ export function encodeHeader(event: NewEvent): string {
     c: event.createdAt,
     f: event.filters.map((f) => [f.key, f.value]),
     ...(event.entity === undefined ? {} : { e: event.entity }),
+    ...(event.was === undefined ? {} : { w: event.was }),
   });
+}
+
+/** The type under which `lost` entries are stored; no event can have it, the group is reserved. */
+export const lostType = "relay.lost";
+/** The second header line of such an entry. */
+export const lostHeader: string = JSON.stringify({ k: "lost" });
+
+export function encodeLost({ epoch, from, to, reason }: Lost): Buffer {
+  return Buffer.from(JSON.stringify({ epoch, from, to, reason }));
+}
+
+/** What makes it the same entry when it is appended again. */
+export function lostId({ epoch, from, to }: Lost): string {
+  return `relay.lost ${epoch} ${from} ${to}`;
 }
 
 export function encodeEntry(at: number, late: boolean, header: string, body: Buffer): Buffer {
@@ -46,6 +72,7 @@ export function decodeEntry(sequence: Sequence, bytes: Buffer): Entry {
   const at = Number(line[2]);
   const body = bytes.subarray(second + 1);
   if (typeof h["k"] !== "string") throw unreadable(sequence, "its header names no kind");
+  if (h["k"] === "lost") return { kind: "lost", sequence, at, lost: decodeLost(sequence, body), body };
   if (h["k"] !== "event") return { kind: "control", sequence, control: h["k"], at, body };
   const { id, t, c, e } = h;
   if (typeof id !== "string" || typeof t !== "string" || typeof c !== "number" || !Array.isArray(h["f"])) {
@@ -63,7 +90,35 @@ export function decodeEntry(sequence: Sequence, bytes: Buffer): Entry {
     late: line[3] === "1",
     body,
   };
-  return typeof e === "string" ? { ...entry, entity: e } : entry;
+  const was = decodeWas(sequence, h["w"]);
+  return {
+    ...entry,
+    ...(typeof e === "string" ? { entity: e } : {}),
+    ...(was.length === 0 ? {} : { was }),
+  };
+}
+
+function decodeWas(sequence: Sequence, was: unknown): Cursor[] {
+  if (was === undefined) return [];
+  if (!Array.isArray(was)) throw unreadable(sequence, "its earlier places are malformed");
+  return was.map((text) => {
+    const cursor = parseCursor(text);
+    if (cursor === undefined) throw unreadable(sequence, "its earlier places are malformed");
+    return formatCursor(cursor.epoch, cursor.sequence);
+  });
+}
+
+function decodeLost(sequence: Sequence, body: Buffer): Lost {
+  const range = parseJson(body.toString("utf8"));
+  const { epoch, from, to, reason } = (typeof range === "object" && range !== null ? range : {}) as Record<
+    string,
+    unknown
+  >;
+  const name = typeof epoch === "string" ? parseEpoch(epoch) : undefined;
+  const ends = typeof from === "number" && typeof to === "number";
+  if (name === undefined || !ends || (reason !== "log_lost" && reason !== "log_reset"))
+    throw unreadable(sequence, "what it says is lost is malformed");
+  return { epoch: name, from, to, reason };
 }
 
 function decodeFilter(sequence: Sequence, filter: unknown): Filter {

@@ -14,7 +14,7 @@
  * - `readRange` takes epoch, head, trims and entries from one atomic look.
  * - Every method settles within `commandTimeoutMs`, or rejects with a `LogError`.
  */
-import type { Epoch, Filter, Sequence } from "@sharmo-relay/protocol";
+import type { Cursor, Epoch, Filter, GapReason, Sequence } from "@sharmo-relay/protocol";
 
 /** A record of one epoch: it begins with `first` and continues the numbering of `parent`. */
 export interface EpochRecord {
@@ -24,6 +24,13 @@ export interface EpochRecord {
 
 /** The running epoch is the last; never empty. */
 export type EpochHistory = readonly EpochRecord[];
+
+/** An epoch that is no part of the log any more: a failover lost its end. It left the log's line behind `last` of `parent`. */
+export interface DeadBranch {
+  readonly epoch: Epoch;
+  readonly parent: Epoch;
+  readonly last: Sequence;
+}
 
 /** What a node knows of the log: the highest sequence it has applied or heard of, and the epoch it believes in. */
 export interface Known {
@@ -40,6 +47,8 @@ export interface NewEvent {
   readonly filters: readonly Filter[];
   /** Value of the type's primary key (`primaryKeyOf`); absent if the event has none. */
   readonly entity?: string;
+  /** The places it had before failovers that lost it, the first one first; absent where that never happened. */
+  readonly was?: readonly Cursor[];
   /** The bytes as received. Never changed, never serialised anew. */
   readonly body: Buffer;
 }
@@ -54,7 +63,26 @@ export interface EventEntry extends NewEvent {
   readonly late: boolean;
 }
 
-/** Something every node passes in order that is no event. Kinds this build does not know are kept as they are. */
+/**
+ * Entries of a dead branch that nobody knows any more: those of (`from`, `to`] on the way to `epoch`. Whoever comes
+ * past it and does not have them gets a gap.
+ */
+export interface Lost {
+  readonly epoch: Epoch;
+  readonly from: Sequence;
+  readonly to: Sequence;
+  readonly reason: Extract<GapReason, "log_lost" | "log_reset">;
+}
+
+export interface LostEntry {
+  readonly kind: "lost";
+  readonly sequence: Sequence;
+  readonly at: number;
+  readonly lost: Lost;
+  readonly body: Buffer;
+}
+
+/** Something every node passes in order that is no event, and that this build does not know. */
 interface ControlEntry {
   readonly kind: "control";
   readonly sequence: Sequence;
@@ -63,7 +91,7 @@ interface ControlEntry {
   readonly body: Buffer;
 }
 
-export type Entry = EventEntry | ControlEntry;
+export type Entry = EventEntry | LostEntry | ControlEntry;
 
 export type Accepted =
   /** `epoch` is the running epoch; `entry` is what was stored. */
@@ -73,10 +101,18 @@ export type Accepted =
   /** The log holds `maxTypes` different types and this would be one more. */
   | { readonly status: "refused"; readonly reason: "too_many_types" };
 
+export type Appended =
+  | { readonly status: "accepted"; readonly epoch: Epoch; readonly entry: LostEntry }
+  | { readonly status: "duplicate" };
+
 /** One atomic look at the log. */
 export interface LogState {
   readonly history: EpochHistory;
+  /** The newest 1,000, in the order they were recorded. */
+  readonly branches: readonly DeadBranch[];
   readonly head: Sequence;
+  /** The log's clock, in milliseconds since 1970: the one that retention goes by. */
+  readonly time: number;
   /** How long ago the running epoch began, by the log's clock. */
   readonly epochAgeMs: number;
   /** Highest sequence removed of each type; types of which nothing was removed are absent. */
@@ -178,6 +214,14 @@ export interface Quarantine {
   remove(id: string): Promise<boolean>;
 }
 
+/** In bytes. */
+export interface LogSize {
+  /** What the store takes. */
+  readonly fileBytes: number;
+  /** What it needs of that; the rest is used again. */
+  readonly usedBytes: number;
+}
+
 export interface EventLog {
   readonly engine: "redis" | "embedded";
   /** Epochs of this log are judged at once: there is no other node that may know more. */
@@ -193,17 +237,30 @@ export interface EventLog {
   /** The stored event of an id; undefined if unknown or trimmed. */
   readEvent(id: string): Promise<EventEntry | undefined>;
 
+  /** Those of at most `maxAsked` ids that the log does not know. */
+  unknownIds(ids: readonly string[], known: Known | undefined): Promise<ReadonlySet<string>>;
+  /** Appends the entry, once for the same range however often it is asked. */
+  appendLost(lost: Lost, known: Known | undefined): Promise<Appended>;
+  /** Keeps what this log does not know of these; a branch it knows stays as it is. */
+  recordBranches(branches: readonly DeadBranch[], known: Known | undefined): Promise<void>;
+
   /** Starts announcements. Resolves when they flow for the first time; the function stops them. */
   listen(listener: LogListener): Promise<() => Promise<void>>;
 
   /** Removes what is past its retention, at most `limit` entries of a type in one step; resolves with how many went. */
   trim(limit: number): Promise<number>;
 
+  /** How much room the log takes; absent or undefined where it does not tell. */
+  size?(): LogSize | undefined;
+
   close(): Promise<void>;
 }
 
 /** Longest range of one `readRange`, in sequences. */
 export const maxRange = 256;
+
+/** Most ids of one `unknownIds`. */
+export const maxAsked = 128;
 
 /** `created_at` counts at most this far ahead of receipt when the newest value is chosen. */
 export const createdAtLeadMs: number = 5 * 60_000;

@@ -1,6 +1,13 @@
 /** Questions to an epoch history. Pure. */
-import { type Cursor, type Epoch, formatCursor, type Sequence } from "@sharmo-relay/protocol";
-import { type EpochHistory, type EpochRecord, LogError } from "./event-log.ts";
+import {
+  type Cursor,
+  type Epoch,
+  formatCursor,
+  type Position,
+  parseCursor,
+  type Sequence,
+} from "@sharmo-relay/protocol";
+import { type DeadBranch, type EpochHistory, type EpochRecord, LogError } from "./event-log.ts";
 
 /** The running epoch. */
 export function runningEpoch(history: EpochHistory): EpochRecord {
@@ -49,4 +56,47 @@ export function forkPoint(old: EpochHistory, now: EpochHistory, head: Sequence):
   if (nowNext !== undefined) fork = Math.min(fork, nowNext.first - 1);
   if (oldNext !== undefined && nowNext === undefined) fork = Math.min(fork, head);
   return fork;
+}
+
+/** Where each epoch of `old` that is not in `now` left its line: behind `fork`. */
+export function deadBranches(old: EpochHistory, now: EpochHistory, fork: Sequence): DeadBranch[] {
+  const parent = epochAt(now, Math.max(fork, 1));
+  return old
+    .filter(({ epoch }) => !knowsEpoch(now, epoch))
+    .map(({ epoch }) => ({ epoch, parent, last: fork }));
+}
+
+/** How many branches of branches are followed: each is a failover that lost the record of another. */
+const maxHops = 16;
+
+/** The place on `history` of a cursor whose epoch is a dead branch; undefined if nothing tells where that left. */
+export function placeOfDead(
+  history: EpochHistory,
+  branches: readonly DeadBranch[],
+  { epoch, sequence }: Position,
+): Sequence | undefined {
+  let at = epoch;
+  let place = sequence;
+  for (let hop = 0; hop < maxHops; hop++) {
+    const end = endOf(history, at);
+    if (end !== undefined) return Math.min(place, end);
+    const branch = branches.find((b) => b.epoch === at);
+    if (branch === undefined) return undefined;
+    at = branch.parent;
+    place = Math.min(place, branch.last);
+  }
+  return undefined;
+}
+
+/** Everything up to `through` on the way to the last epoch of `history`, which the log may have left. */
+export interface Stretch {
+  readonly history: EpochHistory;
+  readonly through: Sequence;
+}
+
+/** True if the stretch holds the place that this cursor named. */
+export function holds({ history, through }: Stretch, cursor: Cursor): boolean {
+  const place = parseCursor(cursor);
+  if (place === undefined || place.sequence > through) return false;
+  return epochAt(history, place.sequence) === place.epoch;
 }

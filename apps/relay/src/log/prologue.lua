@@ -7,6 +7,7 @@
 --
 --   {sharmo}:log                hash     format, identity, epoch, began, head, born, retention, longest, …
 --   {sharmo}:epochs             list     "<epoch> <first>", the running one last
+--   {sharmo}:branches           list     "<epoch> <parent> <last>", dead ones that nodes recorded
 --   {sharmo}:types              hash     type -> highest sequence removed of it
 --   {sharmo}:events:<type>      stream   <sequence>-0 -> the entry's bytes in one field
 --   {sharmo}:ids:<day>:<n>      hash     digest of an id -> digest of its content, sequence    (ids.lua)

@@ -5,7 +5,9 @@
  */
 import { Redis } from "ioredis";
 import { LogError } from "./event-log.ts";
-import { explain, explainText, isReadOnly, textOf } from "./redis-errors.ts";
+import { followingMaster } from "./redis-connector.ts";
+import { brokenConnection, explain, explainText, isNotMaster, textOf } from "./redis-errors.ts";
+import { ReplicaWait } from "./redis-replicas.ts";
 import type { Script } from "./redis-scripts.ts";
 import type { RedisAddress } from "./redis-url.ts";
 
@@ -19,24 +21,40 @@ export type ScriptArgument = string | Buffer;
 
 const leastRetryMs = 50;
 const mostRetryMs = 2_000;
+/** Where another server may take its place, it may do so any moment. */
+const mostFailoverRetryMs = 500;
 
 /** Any time up to a ceiling that doubles: nodes that lost Redis together do not come back together. */
-export function retryDelay(attempt: number, random: () => number = Math.random): number {
-  const ceiling = Math.min(mostRetryMs, leastRetryMs * 2 ** Math.min(attempt, 10));
+export function retryDelay(
+  attempt: number,
+  random: () => number = Math.random,
+  mostMs: number = mostRetryMs,
+): number {
+  const ceiling = Math.min(mostMs, leastRetryMs * 2 ** Math.min(attempt, 10));
   return leastRetryMs + Math.floor(random() * (ceiling - leastRetryMs));
 }
 
-/** A connection as every part of the log uses it. */
-export function connect(address: RedisAddress, timeoutMs: number): Redis {
-  return new Redis({
+/**
+ * A connection as every part of the log uses it. `refused` hears what Redis has against it: one that has no
+ * connection left answers so to whatever comes first, and hangs up.
+ */
+export function connect(
+  address: RedisAddress,
+  timeoutMs: number,
+  refused: (error: unknown) => void = () => undefined,
+): Redis {
+  const redis = new Redis({
     ...address.options,
-    connectionName: "sharmo-relay",
+    ...followingMaster(address),
+    // In the client's own greeting a refusal would be lost: this one we send ourselves.
+    disableClientInfo: true,
     connectTimeout: timeoutMs,
     commandTimeout: timeoutMs,
     socketTimeout: timeoutMs,
     disconnectTimeout: 250,
     keepAlive: 10_000,
-    retryStrategy: (attempt) => retryDelay(attempt),
+    retryStrategy: (attempt) =>
+      retryDelay(attempt, Math.random, address.guides === undefined ? mostRetryMs : mostFailoverRetryMs),
     // A call that may have been carried out is the caller's to repeat: nothing is queued or sent again.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -45,6 +63,8 @@ export function connect(address: RedisAddress, timeoutMs: number): Redis {
     // A server that is loading says so to each call; asking beforehand would need the right to INFO.
     enableReadyCheck: false,
   });
+  redis.on("ready", () => void redis.client("SETNAME", "sharmo-relay").catch(refused));
+  return redis;
 }
 
 /** A server that became a replica may hide behind a name or an address that now leads to the new master. */
@@ -67,6 +87,7 @@ export class RedisConnection {
   readonly #label: string;
   readonly #timeoutMs: number;
   readonly #logger: LineLogger | undefined;
+  readonly #replicas: ReplicaWait | undefined;
   readonly #waiting = new Set<Waiter>();
   #awaySince: number | undefined = performance.now();
   /** What the last attempt to connect came to, and the last such thing that was logged. */
@@ -77,12 +98,28 @@ export class RedisConnection {
   #idle: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(address: RedisAddress, key: string, timeoutMs: number, logger: LineLogger | undefined) {
+  /** With `minReplicas`, what a script wrote must be on so many before its call resolves. */
+  constructor(
+    address: RedisAddress,
+    key: string,
+    timeoutMs: number,
+    logger: LineLogger | undefined,
+    minReplicas: number = 0,
+  ) {
     this.#key = key;
     this.#label = address.label;
     this.#timeoutMs = timeoutMs;
     this.#logger = logger;
-    this.#redis = connect(address, timeoutMs);
+    this.#redis = connect(address, timeoutMs, (error) => this.#refused(textOf(error)));
+    if (minReplicas > 0) {
+      // A call may have to wait for the one before it, and must be over in its time all the same.
+      const waitMs = Math.floor(timeoutMs / 3);
+      this.#replicas = new ReplicaWait(this.#redis, {
+        replicas: minReplicas,
+        timeoutMs: waitMs,
+        label: address.label,
+      });
+    }
     this.#redis.on("ready", () => this.#came());
     this.#redis.on("close", () => {
       this.#awaySince ??= performance.now();
@@ -106,8 +143,9 @@ export class RedisConnection {
     try {
       return await this.#inTime(call, this.#attempt(call, script, args));
     } catch (error) {
-      const explained = explain(error, this.#label);
-      if (error instanceof Error && isReadOnly(error.message)) this.renew();
+      const said = explain(error, this.#label);
+      const explained = said.message.endsWith(brokenConnection) ? this.#away(textOf(error)) : said;
+      if (error instanceof Error && isNotMaster(error.message)) this.renew();
       throw explained;
     } finally {
       this.#running--;
@@ -144,11 +182,18 @@ export class RedisConnection {
   async #attempt(call: Call, script: Script, args: readonly ScriptArgument[]): Promise<unknown> {
     if (!this.#usable()) await this.#ready(call);
     try {
-      return await this.#redis.callBuffer("EVALSHA", script.sha, "1", this.#key, ...args);
+      return await this.#confirmed("EVALSHA", script.sha, "1", this.#key, ...args);
     } catch (error) {
       if (call.over || !(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return await this.#redis.callBuffer("EVAL", script.text, "1", this.#key, ...args);
+      return await this.#confirmed("EVAL", script.text, "1", this.#key, ...args);
     }
+  }
+
+  async #confirmed(command: string, ...args: readonly ScriptArgument[]): Promise<unknown> {
+    const write = this.#replicas?.sent();
+    const reply = await this.#redis.callBuffer(command, ...args);
+    if (write !== undefined) await this.#replicas?.confirm(write);
+    return reply;
   }
 
   /** One that is being replaced still calls itself ready. */
@@ -189,6 +234,10 @@ export class RedisConnection {
     this.#logged = undefined;
     for (const waiter of this.#waiting) waiter.ready();
     this.#waiting.clear();
+  }
+
+  #refused(text: string): void {
+    if (/max number of clients/.test(text)) this.#trouble(text);
   }
 
   #trouble(text: string): void {

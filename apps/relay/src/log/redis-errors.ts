@@ -11,6 +11,9 @@ interface Meaning {
 const ownDatabase =
   "give the relay a Redis or a database number of its own, or remove what is not the relay's";
 
+/** Says nothing of why: whoever knows more says that instead. */
+export const brokenConnection = "broke the connection";
+
 /** The first that fits counts. Redis sets some codes at the front, some inside the text of a script's error. */
 const meanings: readonly Meaning[] = [
   {
@@ -29,7 +32,7 @@ const meanings: readonly Meaning[] = [
     message: `holds a damaged log: bring back a backup, or ${ownDatabase}`,
   },
   {
-    says: /\bREADONLY\b/,
+    says: /\bREADONLY\b|\bUNBLOCKED\b|WAIT cannot be used with replica/,
     code: "not_writable",
     message: "is a read-only replica: point REDIS_URL at the master",
   },
@@ -77,6 +80,16 @@ const meanings: readonly Meaning[] = [
     message: "does not know a command that the relay needs: Redis 6.2 or newer, or Valkey, is required",
   },
   {
+    says: /the master is now/,
+    code: "unavailable",
+    message: "has failed over:",
+  },
+  {
+    says: /knows no master of that name/,
+    code: "unavailable",
+    message: "is not known to its Sentinels: check the master name at the end of REDIS_URL",
+  },
+  {
     says: /certificate|altnames/i,
     code: "unavailable",
     message: "has a certificate that is not trusted; name its authority with NODE_EXTRA_CA_CERTS:",
@@ -90,13 +103,13 @@ const meanings: readonly Meaning[] = [
   {
     says: /Connection is closed|Stream isn't writeable|max retries per request|connection close|ECONNRESET|EPIPE/,
     code: "unavailable",
-    message: "broke the connection",
+    message: brokenConnection,
   },
 ];
 
-/** The state of Redis in which it takes reads and no writes because another server is the master. */
-export function isReadOnly(text: string): boolean {
-  return /\bREADONLY\b/.test(text);
+/** Another server is the master, or may be: it is time to connect anew. */
+export function isNotMaster(text: string): boolean {
+  return /\bREADONLY\b|\bUNBLOCKED\b|WAIT cannot be used with replica|\bMOVED\b|\bCLUSTERDOWN\b/.test(text);
 }
 
 /** The part of an error that may be shown: one line, none of a command's arguments. */

@@ -1,8 +1,8 @@
 /** What the tests of a Redis in trouble share. What they start ends with the test. */
 import { afterEach, expect } from "vitest";
-import { contractSettings, newEvent } from "./contract.test-harness.ts";
+import { contractSettings, type LogHarness, newEvent } from "./contract.test-harness.ts";
 import { type Accepted, type EventLog, LogError, type LogSettings } from "./event-log.ts";
-import { openRedisLog, type RedisLog } from "./redis-log.ts";
+import { openRedisLog, type RedisLog, type RedisLogOptions } from "./redis-log.ts";
 import { type RedisServer, type RedisServerOptions, startRedis } from "./redis-server.test-helper.ts";
 import { startProxy, type TcpProxy } from "./tcp-proxy.test-helper.ts";
 import { until } from "./until.test-helper.ts";
@@ -37,14 +37,51 @@ const logger = {
   warn: (line: string): void => void lines.push(line),
 };
 
-export async function open(url: string, settings: Partial<LogSettings> = {}): Promise<RedisLog> {
+export async function open(
+  url: string,
+  settings: Partial<LogSettings> = {},
+  options: Pick<RedisLogOptions, "minReplicas"> = {},
+): Promise<RedisLog> {
   const log = await openRedisLog({
     url,
     settings: { ...contractSettings, ...settings },
+    ...options,
     logger,
   });
   leftovers.push(() => log.close());
   return log;
+}
+
+/** For the contract's tests: logs in one Redis, which is emptied for each. */
+export function redisHarness(redis: { url(): string; empty(): Promise<unknown> }): LogHarness {
+  return {
+    shared: true,
+    create: async (settings) => {
+      await redis.empty();
+      const logs: RedisLog[] = [];
+      const openOne = async (changed?: typeof settings) => {
+        const log = await openRedisLog({
+          url: redis.url(),
+          settings: { ...contractSettings, ...settings, ...changed },
+        });
+        logs.push(log);
+        return log;
+      };
+      let log = await openOne();
+      return {
+        log,
+        reopen: async (changed) => {
+          await log.close();
+          log = await openOne(changed);
+          return log;
+        },
+        second: openOne,
+        dispose: async () => {
+          await Promise.all(logs.map((one) => one.close()));
+        },
+      };
+    },
+  };
 }
 
 /** Every call that needs Redis. */

@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   acceptAll,
-  contractSettings,
   disposing,
   entryOf,
   eventually,
-  type LogHarness,
   newEvent,
   price,
   property,
@@ -16,7 +14,7 @@ import {
 import { eventLogContract } from "./contract.test-suite.ts";
 import type { Accepted, Announcement, Entry, EventEntry, NewEvent } from "./event-log.ts";
 import { LatestTable } from "./latest.ts";
-import { openRedisLog, type RedisLog } from "./redis-log.ts";
+import { open, redisHarness } from "./redis-log.test-harness.ts";
 import { type RedisServer, startRedis } from "./redis-server.test-helper.ts";
 import { defaultRetention } from "./retention.ts";
 
@@ -28,34 +26,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-const harness: LogHarness = {
-  shared: true,
-  create: async (settings) => {
-    await server.cli("FLUSHALL");
-    const logs: RedisLog[] = [];
-    const open = async (changed?: typeof settings) => {
-      const log = await openRedisLog({
-        url: server.url,
-        settings: { ...contractSettings, ...settings, ...changed },
-      });
-      logs.push(log);
-      return log;
-    };
-    let log = await open();
-    return {
-      log,
-      reopen: async (changed) => {
-        await log.close();
-        log = await open(changed);
-        return log;
-      },
-      second: open,
-      dispose: async () => {
-        await Promise.all(logs.map((one) => one.close()));
-      },
-    };
-  },
-};
+const harness = redisHarness({ url: () => server.url, empty: () => server.cli("FLUSHALL") });
 
 eventLogContract("Redis", harness);
 
@@ -127,7 +98,7 @@ describe("the Redis log", () => {
 
   it("keeps databases of one server apart", async () => {
     const { log } = await create();
-    const other = await openRedisLog({ url: `${server.url}/1`, settings: contractSettings });
+    const other = await open(`${server.url}/1`);
     const heard: Announcement[] = [];
     await log.listen({ ...silent, announced: (a) => heard.push(a) });
     await acceptAll(other, [newEvent(), newEvent()]);

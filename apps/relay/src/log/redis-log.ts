@@ -4,10 +4,12 @@
  */
 import { hash, randomUUID } from "node:crypto";
 import { groupOf, primaryKeyOf, type Sequence } from "@sharmo-relay/protocol";
-import { encodeHeader, maxAnnouncedBytes } from "./entry.ts";
+import { encodeHeader, encodeLost, lostHeader, lostId, lostType, maxAnnouncedBytes } from "./entry.ts";
 import {
   type Accepted,
+  type Appended,
   createdAtLeadMs,
+  type DeadBranch,
   type EventEntry,
   type EventLog,
   type Known,
@@ -18,15 +20,19 @@ import {
   type LogSettings,
   type LogState,
   type LogWarning,
+  type Lost,
+  maxAsked,
   maxRange,
   type NewEvent,
   type Retention,
 } from "./event-log.ts";
 import { keyOf, LatestTable, removingType } from "./latest.ts";
 import { type LineLogger, RedisConnection, type ScriptArgument } from "./redis-connection.ts";
-import { explainText, isReadOnly } from "./redis-errors.ts";
+import { explainText, isNotMaster } from "./redis-errors.ts";
 import { RedisQuarantine } from "./redis-quarantine.ts";
+import { checkReplicas } from "./redis-replicas.ts";
 import {
+  asBranches,
   asBytes,
   asEntries,
   asEpoch,
@@ -45,6 +51,8 @@ import { defaultRetention, longestAge, printRetention, readRetention } from "./r
 export interface RedisLogOptions {
   readonly url: string;
   readonly settings: LogSettings;
+  /** How many replicas must have an entry before its accept resolves. Default 0. */
+  readonly minReplicas?: number;
   readonly logger?: LineLogger;
 }
 
@@ -69,16 +77,28 @@ export class RedisLog implements EventLog {
   readonly #logger: LineLogger | undefined;
   readonly #scripts: Scripts = loadScripts();
   readonly #connection: RedisConnection;
+  /** Where accepts wait for replicas, which holds up the connection, they have one of their own. */
+  readonly #accepting: RedisConnection;
+  readonly #minReplicas: number;
   readonly #channel: string;
   readonly #subscribers = new Set<Subscriber>();
   #retentionWritten: boolean;
   #ignored = 0;
 
-  constructor(address: RedisAddress, { settings, logger }: Omit<RedisLogOptions, "url">) {
+  constructor(address: RedisAddress, options: Omit<RedisLogOptions, "url">) {
+    const { settings, logger, minReplicas = 0 } = options;
     this.#address = address;
     this.#settings = settings;
     this.#logger = logger;
-    this.#connection = new RedisConnection(address, `${prefix}log`, settings.commandTimeoutMs, logger);
+    this.#minReplicas = minReplicas;
+    const key = `${prefix}log`;
+    const { commandTimeoutMs } = settings;
+    this.#connection = new RedisConnection(address, key, commandTimeoutMs, logger);
+    // What is wrong with Redis is said by the first.
+    this.#accepting =
+      minReplicas === 0
+        ? this.#connection
+        : new RedisConnection(address, key, commandTimeoutMs, undefined, minReplicas);
     // Channels are shared by all databases of a server, the log is not.
     this.#channel = address.db === 0 ? `${prefix}announcements` : `${prefix}announcements:${address.db}`;
     this.#retentionWritten = settings.retention === undefined;
@@ -91,32 +111,10 @@ export class RedisLog implements EventLog {
   }
 
   async accept(event: NewEvent, known: Known | undefined): Promise<Accepted> {
-    const { dedupeMs, latestMax, maxTypes } = this.#settings;
-    const reply = asList(
-      await this.#run(
-        "accept",
-        known,
-        event.type,
-        digestOf(event.id),
-        hash("sha256", event.body, "buffer").subarray(0, contentBytes),
-        String(event.createdAt),
-        ...latestKeys(event),
-        encodeHeader(event),
-        event.body,
-        String(dedupeMs),
-        String(latestMax),
-        String(maxTypes),
-        this.#channel,
-        String(maxAnnouncedBytes),
-        String(createdAtLeadMs),
-      ),
-    );
-    const status = asText(reply[0]);
-    if (status === "refused") return { status, reason: "too_many_types" };
-    if (status === "duplicate") {
-      return { status, sequence: asSequence(reply[1]), sameContent: asNumber(reply[2]) === 1 };
-    }
-    const [, epoch, sequence, at, late] = reply;
+    const { maxTypes } = this.#settings;
+    const answer = await this.#append(event, latestKeys(event), encodeHeader(event), maxTypes, known);
+    if (answer.status !== "accepted") return answer;
+    const [, epoch, sequence, at, late] = answer.reply;
     const entry: EventEntry = {
       ...event,
       kind: "event",
@@ -127,21 +125,86 @@ export class RedisLog implements EventLog {
     return { status: "accepted", epoch: asEpoch(epoch), entry };
   }
 
+  /** The script `accept`, which knows entries of any kind. */
+  async #append(
+    event: Pick<NewEvent, "id" | "type" | "createdAt" | "body">,
+    latest: readonly [string, string],
+    header: string,
+    maxTypes: number,
+    known: Known | undefined,
+  ): Promise<Exclude<Accepted, { status: "accepted" }> | { status: "accepted"; reply: readonly unknown[] }> {
+    const { dedupeMs, latestMax } = this.#settings;
+    const reply = asList(
+      await this.#run(
+        "accept",
+        known,
+        event.type,
+        digestOf(event.id),
+        hash("sha256", event.body, "buffer").subarray(0, contentBytes),
+        String(event.createdAt),
+        ...latest,
+        header,
+        event.body,
+        String(dedupeMs),
+        String(latestMax),
+        String(maxTypes),
+        this.#channel,
+        String(maxAnnouncedBytes),
+        String(createdAtLeadMs),
+        this.#minReplicas > 0 ? "1" : "0",
+      ),
+    );
+    const status = asText(reply[0]);
+    if (status === "refused") return { status, reason: "too_many_types" };
+    if (status === "duplicate") {
+      return { status, sequence: asSequence(reply[1]), sameContent: asNumber(reply[2]) === 1 };
+    }
+    return { status: "accepted", reply };
+  }
+
+  async appendLost(lost: Lost, known: Known | undefined): Promise<Appended> {
+    const body = encodeLost(lost);
+    const entry = { id: lostId(lost), type: lostType, createdAt: 0, body };
+    // one type more than events may have
+    const answer = await this.#append(entry, ["", ""], lostHeader, this.#settings.maxTypes + 1, known);
+    if (answer.status !== "accepted") return { status: "duplicate" };
+    const [, epoch, sequence, at] = answer.reply;
+    return {
+      status: "accepted",
+      epoch: asEpoch(epoch),
+      entry: { kind: "lost", sequence: asSequence(sequence), at: asNumber(at), lost, body },
+    };
+  }
+
+  async unknownIds(ids: readonly string[], known: Known | undefined): Promise<ReadonlySet<string>> {
+    if (ids.length > maxAsked) throw new RangeError(`at most ${maxAsked} ids at once, got ${ids.length}`);
+    const digests = ids.map(digestOf);
+    const reply = asList(await this.#run("unknown", known, String(this.#settings.dedupeMs), ...digests));
+    return new Set(ids.filter((_, i) => asNumber(reply[i]) === 1));
+  }
+
+  async recordBranches(branches: readonly DeadBranch[], known: Known | undefined): Promise<void> {
+    const lines = branches.map(({ epoch, parent, last }) => `${epoch} ${parent} ${last}`);
+    await this.#run("branches", known, ...lines);
+  }
+
   async state(known: Known | undefined): Promise<LogState> {
     const wanted = this.#settings.retention ?? defaultRetention;
     const printed = printRetention(wanted);
     const force = this.#retentionWritten ? "0" : "1";
     const reply = asList(await this.#run("state", known, printed, String(longestAge(wanted)), force));
-    const [epochs, head, age, types, retention, problem, policy, identity] = reply;
+    const [epochs, head, age, types, retention, problem, policy, identity, branches, time, replicas] = reply;
     if (asText(retention) === printed) this.#retentionWritten = true;
-    if (isReadOnly(asText(problem))) this.#connection.renew();
+    if (isNotMaster(asText(problem))) this.#connection.renew();
     return {
       history: asHistory(epochs),
+      branches: asBranches(branches),
       head: asSequence(head),
+      time: asNumber(time),
       epochAgeMs: asNumber(age),
       trimmedThrough: asTrims(types),
       retention: retentionOf(asText(retention)),
-      warnings: this.#warnings(asText(problem), asText(policy), asText(identity)),
+      warnings: this.#warnings(asText(problem), asText(policy), asText(identity), asNumber(replicas)),
     };
   }
 
@@ -232,7 +295,11 @@ export class RedisLog implements EventLog {
   async close(): Promise<void> {
     const subscribers = [...this.#subscribers];
     this.#subscribers.clear();
-    await Promise.all([this.#connection.close(), ...subscribers.map((subscriber) => subscriber.stop())]);
+    await Promise.all([
+      this.#connection.close(),
+      this.#accepting.close(),
+      ...subscribers.map((subscriber) => subscriber.stop()),
+    ]);
   }
 
   #run(
@@ -241,7 +308,8 @@ export class RedisLog implements EventLog {
     ...args: readonly ScriptArgument[]
   ): Promise<unknown> {
     const prologue = [known?.epoch ?? "", String(known?.sequence ?? 0), newEpoch()];
-    return this.#connection.run(this.#scripts[script], [...prologue, ...args]);
+    const connection = script === "accept" ? this.#accepting : this.#connection;
+    return connection.run(this.#scripts[script], [...prologue, ...args]);
   }
 
   #ignore(): void {
@@ -251,11 +319,16 @@ export class RedisLog implements EventLog {
     }
   }
 
-  #warnings(problem: string, policy: string, identity: string): LogWarning[] {
+  #warnings(problem: string, policy: string, identity: string, replicas: number): LogWarning[] {
     const { label } = this.#address;
     const warnings: LogWarning[] = [];
     if (problem !== "") {
       warnings.push({ code: "not_writable", blocking: true, message: explainText(problem, label).message });
+    }
+    // Without INFO nobody knows; accepts still find out.
+    if (identity !== "" && replicas < this.#minReplicas) {
+      const message = `${label} has ${replicas} of ${this.#minReplicas} replicas (RELAY_MIN_REPLICAS): ${checkReplicas}`;
+      warnings.push({ code: "not_writable", blocking: true, message });
     }
     if (policy !== "" && policy !== "noeviction") {
       const message = `${label} may evict events: set maxmemory-policy to noeviction (it is ${policy})`;

@@ -1,7 +1,7 @@
 /** Replies of scripts, bytes to values. What is not as the scripts send it is an error, never a guess. */
 import { type Epoch, parseEpoch, type Sequence } from "@sharmo-relay/protocol";
 import { decodeEntry } from "./entry.ts";
-import { type Entry, type EpochHistory, LogError } from "./event-log.ts";
+import { type DeadBranch, type Entry, type EpochHistory, LogError } from "./event-log.ts";
 
 export function asList(value: unknown): readonly unknown[] {
   if (!Array.isArray(value)) throw strange("a list");
@@ -39,6 +39,15 @@ export function asHistory(value: unknown): EpochHistory {
     const [name = "", first = ""] = asText(record).split(" ");
     if (!/^[1-9][0-9]{0,15}$/.test(first)) throw damaged("an epoch has no first sequence");
     return { epoch: epochOf(name), first: Number(first) };
+  });
+}
+
+/** "<epoch> <parent> <last>" each. */
+export function asBranches(value: unknown): DeadBranch[] {
+  return asList(value).map((record) => {
+    const [name = "", parent = "", last = ""] = asText(record).split(" ");
+    if (!/^[0-9]{1,16}$/.test(last)) throw damaged("a dead branch has no end");
+    return { epoch: epochOf(name), parent: epochOf(parent), last: Number(last) };
   });
 }
 

@@ -14,6 +14,8 @@ export interface Scripts {
   readonly range: Script;
   readonly latest: Script;
   readonly event: Script;
+  readonly unknown: Script;
+  readonly branches: Script;
   readonly due: Script;
   readonly trim: Script;
   readonly quarantinePut: Script;
@@ -28,6 +30,8 @@ export function loadScripts(): Scripts {
     range: load("range"),
     latest: load("latest"),
     event: load("ids", "event"),
+    unknown: load("ids", "unknown"),
+    branches: load("branches"),
     due: load("ids", "rules", "due"),
     trim: load("rules", "trim"),
     quarantinePut: load("quarantine-put"),

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,8 @@ export interface RedisServerOptions {
   readonly port?: number;
   /** More of what stands on the command line, for example `["--maxmemory", "3mb"]`. */
   readonly args?: readonly string[];
+  /** Makes it a Sentinel with this configuration, which it rewrites as it learns. */
+  readonly sentinel?: string;
 }
 
 export interface RedisServer {
@@ -31,6 +33,8 @@ export interface RedisServer {
    * each item; rejects if Redis answers with an error.
    */
   cli(...args: readonly string[]): Promise<string>;
+  /** As `cli`, on one connection that is made now and stays: what new ones may no longer do, it still may. */
+  session(): Promise<(...args: readonly string[]) => Promise<string>>;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
   /** SIGKILL; the folder stays. */
@@ -38,7 +42,7 @@ export interface RedisServer {
   /** The process hangs: connections stand, nothing is answered. */
   pause(): void;
   resume(): void;
-  /** Starts it again on the same port, with all data or with none. */
+  /** Starts it again on the same port, with all data or with none; what a Cluster or a Sentinel noted for itself stays. */
   restart(options: { readonly keepData: boolean }): Promise<void>;
 }
 
@@ -52,8 +56,14 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+const alive = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of alive) child.kill("SIGKILL");
+});
+
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = await mkdtemp(join(tmpdir(), "sharmo-redis-"));
+  if (options.sentinel !== undefined) await writeFile(join(dir, "sentinel.conf"), options.sentinel);
   const attempts = options.port === undefined ? 5 : 1;
   let port = 0;
   let child: ChildProcess | undefined;
@@ -69,21 +79,24 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   }
   let running = child;
   let starting: Promise<void> | undefined;
+  const sessions: Redis[] = [];
 
   async function launch(on: number): Promise<ChildProcess> {
     const started = spawn(
       "redis-server",
       [
-        ["--port", String(on), "--bind", "127.0.0.1", "--dir", dir, "--save", ""],
-        ["--appendonly", options.appendonly === true ? "yes" : "no"],
+        options.sentinel === undefined ? [] : [join(dir, "sentinel.conf"), "--sentinel"],
+        ["--port", String(on), "--bind", "127.0.0.1", "--dir", dir],
+        options.sentinel === undefined
+          ? ["--save", "", "--appendonly", options.appendonly === true ? "yes" : "no"]
+          : [],
         options.password === undefined ? [] : ["--requirepass", options.password],
         options.args ?? [],
       ].flat(),
       { stdio: ["ignore", "pipe", "ignore"] },
     );
-    const orphaned = () => started.kill("SIGKILL");
-    process.once("exit", orphaned);
-    started.once("exit", () => process.off("exit", orphaned));
+    alive.add(started);
+    started.once("exit", () => alive.delete(started));
     let output = "";
     started.stdout?.on("data", (text: Buffer) => {
       output = (output + text.toString()).slice(-2_000);
@@ -98,14 +111,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     // Another server may have taken the port: the one that answers must be this one.
     const isUp = async () => {
       const info = await cliOn(on, ["INFO"]);
-      return info.includes(`process_id:${started.pid}\r\n`) && info.includes("\r\nloading:0\r\n");
+      return info.includes(`process_id:${started.pid}\r\n`) && !/\r\nloading:[^0]/.test(info);
     };
     await until(async () => failed !== undefined || (await isUp()), { everyMs: 20 });
     if (failed !== undefined) throw failed;
     return started;
   }
 
-  async function cliOn(on: number, [command = "PING", ...args]: readonly string[]): Promise<string> {
+  function connectTo(on: number): Redis {
     const redis = new Redis({
       host: "127.0.0.1",
       port: on,
@@ -115,6 +128,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       retryStrategy: () => null,
     });
     redis.on("error", () => undefined);
+    return redis;
+  }
+
+  async function cliOn(on: number, [command = "PING", ...args]: readonly string[]): Promise<string> {
+    const redis = connectTo(on);
     try {
       return print(await redis.call(command, ...args));
     } finally {
@@ -142,7 +160,9 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     }
     await kill();
     if (!keepData) {
-      for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true, force: true });
+      for (const name of await readdir(dir)) {
+        if (!name.endsWith(".conf")) await rm(join(dir, name), { recursive: true, force: true });
+      }
     }
     running = await launch(port);
   }
@@ -157,7 +177,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       return running.pid ?? 0;
     },
     cli: (...args) => cliOn(port, args),
+    async session() {
+      const redis = connectTo(port);
+      sessions.push(redis);
+      await redis.ping();
+      return async (command = "PING", ...args) => print(await redis.call(command, ...args));
+    },
     async stop() {
+      for (const session of sessions) session.disconnect();
       await starting?.catch(() => undefined);
       await kill();
       await rm(dir, { recursive: true, force: true });

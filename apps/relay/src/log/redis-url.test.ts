@@ -19,18 +19,77 @@ describe("REDIS_URL", () => {
     expect(parseRedisUrl(url).options).toEqual(options);
   });
 
+  it("may have an @ in its password", () => {
+    expect(parseRedisUrl("redis://:p@ss@cache").options).toMatchObject({ host: "cache", password: "p@ss" });
+  });
+
   it("is spoken of without user and password", () => {
     expect(parseRedisUrl("redis://relay:secret@cache:6380/3").label).toBe("Redis at cache:6380 (REDIS_URL)");
   });
 
-  it.each(["", "cache:6379", "http://cache", "redis://", "redis://:secret@cache/x", "redis://:%zz@cache"])(
-    "is refused without being quoted: %s",
-    (url) => {
-      expect(() => parseRedisUrl(url)).toThrow(LogError);
-      expect(() => parseRedisUrl(url)).toThrow(/^REDIS_URL is not of the form redis:\/\/[^%]*$/);
-      expect(() => parseRedisUrl(url)).not.toThrow(/secret/);
-    },
-  );
+  it.each([
+    ["", "begins with none of"],
+    ["cache:6379", "begins with none of"],
+    ["http://cache", "begins with none of"],
+    ["redis+ring://cache", "begins with none of"],
+    ["redis://", "names no host"],
+    ["redis://:secret@cache:0", "names no host, or one that is none"],
+    ["redis://:secret@cache:99999", "names no host, or one that is none"],
+    ["redis://:secret@cache/x", "has a path that is no database number"],
+    ["redis://:secret@cache/1/2", "has a path that is no database number"],
+    ["redis://:%zzsecret@cache", "has a user or a password that is not URI-encoded"],
+    ["redis://:secret@a:1,b:2", "names several hosts"],
+    ["redis://:secret@cache?db=1", "has something after a ?"],
+    ["redis+sentinel://:secret@a:1,b:2", "does not name the master"],
+    ["redis+sentinel://:secret@a:1,b:2/", "does not name the master"],
+    ["redis+sentinel://:secret@a,,b/main", "names no host, or one that is none"],
+    ["redis+sentinel://:secret@a/main/x", "has a path that is no database number"],
+    ["redis+sentinel://:secret@a/main?password=secret", "other than sentinel_user and sentinel_password"],
+    ["redis+cluster://:secret@a:1,b:2/3", "names a database, and a Cluster has only one"],
+    ["redis+cluster://:secret@a:1?sentinel_password=secret", "has something after a ?"],
+  ])("is refused without being quoted: %s", (url, problem) => {
+    expect(() => parseRedisUrl(url)).toThrow(LogError);
+    expect(() => parseRedisUrl(url)).toThrow(problem);
+    expect(() => parseRedisUrl(url)).toThrow(
+      "redis+sentinel://[user:password@]host:port[,host:port…]/<master name>",
+    );
+    expect(() => parseRedisUrl(url)).not.toThrow(/secret/);
+  });
+});
+
+describe("REDIS_URL of several servers", () => {
+  const hosts = [
+    { host: "a", port: 26_380 },
+    { host: "10.0.0.2", port: 26_379 },
+    { host: "::1", port: 26_381 },
+  ];
+
+  it("names Sentinels, the master they watch, and what logs in to whom", () => {
+    const url =
+      "redis+sentinel://relay:s3cret@a:26380,10.0.0.2,[::1]:26381/main/2?sentinel_user=w&sentinel_password=w%2Fp";
+    expect(parseRedisUrl(url)).toEqual({
+      options: { db: 2, username: "relay", password: "s3cret" },
+      guides: { kind: "sentinel", hosts, name: "main", login: { username: "w", password: "w/p" } },
+      db: 2,
+      label: "Redis of the Sentinels at a:26380,10.0.0.2:26379,[::1]:26381 (REDIS_URL)",
+    });
+  });
+
+  it("names nodes of a Cluster, and one login for all", () => {
+    expect(parseRedisUrl("rediss+cluster://:s3cret@a:7000,b")).toEqual({
+      options: { db: 0, password: "s3cret", tls: {} },
+      guides: {
+        kind: "cluster",
+        hosts: [
+          { host: "a", port: 7_000 },
+          { host: "b", port: 6_379 },
+        ],
+        login: { password: "s3cret" },
+      },
+      db: 0,
+      label: "Redis Cluster at a:7000,b:6379 (REDIS_URL)",
+    });
+  });
 });
 
 describe("what Redis says", () => {
@@ -52,6 +111,9 @@ describe("what Redis says", () => {
     ["MASTERDOWN Link with MASTER is down", "unavailable"],
     ["TRYAGAIN Multiple keys request during rehashing of slot", "unavailable"],
     ["ERR max number of clients reached", "unavailable"],
+    ["UNBLOCKED force unblock from blocking operation, instance state changed", "not_writable"],
+    ["MOVED 10684 127.0.0.1:7001", "unavailable"],
+    ["nobody tells who the master is: a:26379: it knows no master of that name", "unavailable"],
     ["connect ECONNREFUSED 127.0.0.1:6379", "unavailable"],
   ])("%s", (text, code) => {
     expect(explain(new Error(text), "Redis")).toMatchObject({

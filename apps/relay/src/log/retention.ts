@@ -64,6 +64,8 @@ function bad(part: string, message: string): RetentionResult {
 }
 
 export function ruleFor(retention: Retention, type: string): RetentionRule {
+  // what is no event is kept as long as any event may be
+  if (type.startsWith("relay.")) return { maxAgeMs: longestAge(retention) };
   return retention.types.get(type) ?? retention.default;
 }
 

@@ -4,7 +4,7 @@
 -- ARGV[6] '1' to replace the retention that the log holds, '0' to set it only where there is none
 --
 -- Returns epochs, head, age of the running epoch, types with what was removed, retention, what a write said,
--- eviction policy, identity
+-- eviction policy, identity, dead branches, time, replicas in step
 settle()
 
 -- None of these changes anything, but each is refused as a real one would be.
@@ -28,8 +28,15 @@ if problem == '' and retention ~= ARGV[4] and (ARGV[6] == '1' or not retention) 
   redis.call('HSET', KEYS[1], 'retention', retention, 'longest', ARGV[5])
 end
 
+-- Replicas confirm what they have once a second: one that is further behind hangs.
+local replicas = 0
+for lag in string.gmatch(type(replication) == 'string' and replication or '', 'state=online[^\r\n]*lag=(%d+)') do
+  if tonumber(lag) <= 3 then replicas = replicas + 1 end
+end
+
 local memory = redis.pcall('INFO', 'memory')
 local policy = type(memory) == 'string' and string.match(memory, 'maxmemory_policy:([%w-]+)') or ''
 
 return {redis.call('LRANGE', key('epochs'), 0, -1), whole(head), math.max(0, now - began),
-  redis.call('HGETALL', key('types')), retention or '', problem, policy, identity}
+  redis.call('HGETALL', key('types')), retention or '', problem, policy, identity,
+  redis.call('LRANGE', key('branches'), 0, -1), now, replicas}

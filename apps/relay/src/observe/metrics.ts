@@ -4,7 +4,7 @@
  */
 import { type Delivery, gapReasons, type IngestCode, ingestCodes } from "@sharmo-relay/protocol";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { LogErrorCode } from "../log/event-log.ts";
+import type { LogErrorCode, LogSize } from "../log/event-log.ts";
 
 const ingestOutcomes = ["accepted", "duplicate", "challenge", ...ingestCodes] as const;
 type IngestOutcome = "accepted" | "duplicate" | "challenge" | IngestCode;
@@ -31,6 +31,8 @@ interface MetricsSource {
   /** Up to where this node has fanned out. */
   position(): number;
   subscriptions(): Readonly<Record<SubscriptionState, number>>;
+  /** Room that the log takes; undefined where it does not tell. */
+  logSize(): LogSize | undefined;
 }
 
 export interface Metrics {
@@ -48,6 +50,10 @@ export interface Metrics {
     /** Announcements that should have come and did not. */
     announcementsLost(count: number): void;
     holeFilled(): void;
+    /** Events that a failover had lost are in the log again. */
+    putBack(count: number): void;
+    /** Events that a failover lost are known to no node. */
+    lost(count: number): void;
   };
   /** Fits `FanoutObserver` of `fanout/node.ts`. */
   readonly fanout: {
@@ -60,7 +66,11 @@ export interface Metrics {
     subscriptions(change: 1 | -1): void;
     connections(change: 1 | -1): void;
   };
-  readonly realtime: { frameBytes(count: number): void };
+  readonly realtime: {
+    frameBytes(count: number): void;
+    /** A client was closed because it took nothing. */
+    stalled(): void;
+  };
   /** Takes the figures that are looked up from here on; before that they are 0. */
   watch(source: MetricsSource): void;
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
@@ -110,6 +120,8 @@ export function createMetrics(): Metrics {
   );
   const junk = plainCounter("junk_announcements_total", "Messages on the bus that are no announcement");
   const lost = plainCounter("announcements_lost_total", "Announcements that did not come");
+  const back = plainCounter("put_back_total", "Events that a failover had lost and this node put back");
+  const gone = plainCounter("lost_total", "Events that a failover lost and no node knew");
   const holes = plainCounter("holes_filled_total", "Holes in the order that were filled from the log");
   const delivered = counter("deliveries_total", "Events written to clients, by kind", "kind", deliveries);
   const pages = counter(
@@ -122,7 +134,20 @@ export function createMetrics(): Metrics {
   const bytes = plainCounter("frame_bytes_total", "Bytes of frames written to clients");
   gauge("head_sequence", "Highest sequence this node has heard of", (from) => from.head());
   gauge("fanout_sequence", "Sequence up to which this node has fanned out", (from) => from.position());
+  new Gauge({
+    name: "sharmo_relay_log_bytes",
+    help: "Room that the embedded log takes: its file, and what of it is used",
+    labelNames: ["kind"],
+    registers,
+    collect() {
+      const size = source?.logSize();
+      if (size === undefined) return this.reset();
+      this.set({ kind: "file" }, size.fileBytes);
+      this.set({ kind: "used" }, size.usedBytes);
+    },
+  });
   const lagged = plainCounter("lagged_total", "Times that a client fell behind and began to catch up");
+  const stalled = plainCounter("stalled_total", "Clients closed because they took nothing");
   const open = new Gauge({ name: "sharmo_relay_subscriptions_open", help: "Subscriptions", registers });
   const connected = new Gauge({ name: "sharmo_relay_connections", help: "Clients connected", registers });
   new Gauge({
@@ -143,7 +168,13 @@ export function createMetrics(): Metrics {
       schemaProblem: () => schemaProblems(),
     },
     log: { failed: logFailed },
-    tail: { junkAnnouncement: () => junk(), announcementsLost: lost, holeFilled: () => holes() },
+    tail: {
+      junkAnnouncement: () => junk(),
+      announcementsLost: lost,
+      holeFilled: () => holes(),
+      putBack: (count) => back(count),
+      lost: (count) => gone(count),
+    },
     fanout: {
       delivered: (count, kind) => delivered(kind, count),
       lagged: () => lagged(),
@@ -155,7 +186,7 @@ export function createMetrics(): Metrics {
       subscriptions: (change) => open.inc(change),
       connections: (change) => connected.inc(change),
     },
-    realtime: { frameBytes: bytes },
+    realtime: { frameBytes: bytes, stalled: () => stalled() },
     watch(from) {
       source = from;
     },

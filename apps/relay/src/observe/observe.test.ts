@@ -146,6 +146,8 @@ describe("the figures", () => {
     metrics.tail.junkAnnouncement();
     metrics.tail.announcementsLost(3);
     metrics.tail.holeFilled();
+    metrics.tail.putBack(4);
+    metrics.tail.lost(2);
     metrics.fanout.delivered(500, "live");
     metrics.fanout.lagged();
     metrics.fanout.paged("memory");
@@ -160,6 +162,7 @@ describe("the figures", () => {
       head: () => 9,
       position: () => 8,
       subscriptions: () => ({ snapshot: 1, catching_up: 2, tailing: 3 }),
+      logSize: () => ({ fileBytes: 8_192, usedBytes: 4_096 }),
     });
     const { body } = await metrics.render();
     for (const line of [
@@ -180,6 +183,8 @@ describe("the figures", () => {
       "sharmo_relay_head_sequence 9",
       "sharmo_relay_fanout_sequence 8",
       'sharmo_relay_subscriptions{state="catching_up"} 2',
+      'sharmo_relay_log_bytes{kind="file"} 8192',
+      'sharmo_relay_log_bytes{kind="used"} 4096',
     ]) {
       expect(body).toContain(line);
     }

@@ -1,9 +1,10 @@
 /** A bounded read of the log that moves no subscription: the `read` request. */
 import { type Cursor, type Gap, matches, type Refusal, type Sequence } from "@sharmo-relay/protocol";
 import { liveMeta } from "../fanout/frames.ts";
-import { gapOf, missingIn, unknownGap } from "../fanout/gaps.ts";
+import { gapOf, lostGap, lostTo, missingIn, unknownGap } from "../fanout/gaps.ts";
 import type { Hub } from "../fanout/hub.ts";
 import { refuse } from "../fanout/open.ts";
+import type { Item } from "../fanout/subscription.ts";
 import type { EventEntry } from "../log/event-log.ts";
 import { RawJson } from "./raw-json.ts";
 import type { ReadRequest } from "./requests.ts";
@@ -29,6 +30,7 @@ export async function readEvents(hub: Hub, request: ReadRequest): Promise<RawJso
     return refuse("invalid_cursor", "since lies beyond the newest event of its epoch");
   }
   const unknown = placed.kind === "unknown_epoch";
+  const had = placed.kind === "at" && placed.has !== undefined ? [placed.has] : [];
   const start = unknown ? 0 : placed.sequence;
   const end = until?.kind === "at" ? Math.min(until.sequence, node.position) : node.position;
   const found: EventEntry[] = [];
@@ -45,6 +47,12 @@ export async function readEvents(hub: Hub, request: ReadRequest): Promise<RawJso
     }
     position = page.through;
     for (const entry of page.entries) {
+      if (entry.kind === "lost") {
+        const from = lostTo(had, entry.lost);
+        // one gap an answer: the first one says that something is missing
+        if (from !== undefined) gap ??= lostGap(topics, entry.lost, from);
+        continue;
+      }
       if (!topics.some((topic) => matches(topic, entry))) continue;
       found.push(entry);
       bytes += entry.body.length;
@@ -58,7 +66,7 @@ export async function readEvents(hub: Hub, request: ReadRequest): Promise<RawJso
 
 interface PagePart {
   readonly through: Sequence;
-  readonly entries: readonly EventEntry[];
+  readonly entries: readonly Item[];
   readonly trimmed: ReadonlyMap<string, Sequence>;
 }
 
@@ -67,8 +75,7 @@ async function pageAfter(hub: Hub, position: Sequence, end: Sequence): Promise<P
   const range = await node.page(position, end).catch(() => undefined);
   if (range === undefined || range.epoch !== node.epoch || range.through <= position) return undefined;
   const entries = range.entries.filter(
-    (entry): entry is EventEntry =>
-      entry.kind === "event" && entry.sequence > position && entry.sequence <= end,
+    (entry): entry is Item => entry.kind !== "control" && entry.sequence > position && entry.sequence <= end,
   );
   return { through: Math.min(range.through, end), entries, trimmed: range.trimmedThrough };
 }

@@ -28,6 +28,8 @@ export interface RealtimeDeps {
   readonly tokens: TokenVerifier;
   /** False while the node may not answer for what clients are allowed to see. */
   inStep(): boolean;
+  /** True from the moment that the node is to stop. */
+  draining(): boolean;
   /** Something unexpected inside a request; no data of the client in it. */
   failed(error: unknown): void;
 }
@@ -79,6 +81,7 @@ function refuseRequest(
   deps: RealtimeDeps,
 ): { status: number; code: ErrorCode } | undefined {
   if (!originAllowed(request, deps.settings.allowedOrigins)) return { status: 403, code: "origin_refused" };
+  if (deps.draining()) return { status: 503, code: "draining" };
   return deps.inStep() ? undefined : { status: 503, code: "unavailable" };
 }
 
@@ -120,6 +123,8 @@ async function welcome(
   if (!verified.ok) {
     return verified.code === "unavailable" ? "unavailable" : connectError(verified.code, verified.message);
   }
+  // its transport came before the end began
+  if (deps.draining()) return "unavailable";
   socket.data.principal = verified.principal;
   return undefined;
 }

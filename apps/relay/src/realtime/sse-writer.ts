@@ -2,7 +2,7 @@
 import type { ServerResponse } from "node:http";
 import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
 import { eventStream, type LiveFrame, streamText } from "../fanout/frames.ts";
-import { onceDrained, type Sink } from "../fanout/sink.ts";
+import { onceDrained, type Progress, progressOf, type Sink } from "../fanout/sink.ts";
 import type { EventEntry } from "../log/event-log.ts";
 
 export class SseWriter implements Sink {
@@ -31,6 +31,19 @@ export class SseWriter implements Sink {
 
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void {
     this.#response.write(streamText(name, JSON.stringify(notice)));
+  }
+
+  progress(): Progress {
+    const { socket } = this.#response;
+    return socket === null ? { taken: 0, left: 0 } : progressOf(socket);
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  cut(): void {
+    this.#response.destroy();
   }
 
   /** The last word before the stream ends. */

@@ -47,6 +47,9 @@ export function createSseHandler(
       response.writeHead(405, { Allow: "GET", "Content-Type": "application/json" }).end(JSON.stringify(body));
       return;
     }
+    if (deps.draining()) {
+      return answerError(response, refuse("draining", "this node is about to stop; try again"));
+    }
     if (!deps.inStep()) {
       return answerError(response, refuse("unavailable", "the relay is not in step with its log; try again"));
     }

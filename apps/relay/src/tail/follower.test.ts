@@ -42,6 +42,8 @@ async function setUp(
       junk: () => undefined,
       ready: () => undefined,
       trouble: () => undefined,
+      putBack: () => undefined,
+      lost: () => undefined,
     },
   });
   onTestFinished(async () => {

@@ -7,7 +7,7 @@
  *                                │   ▲
  *                          answer missing or a hole that stays open: not in step, readiness says why
  */
-import type { Position, Sequence } from "@sharmo-relay/protocol";
+import type { Epoch, Position, Sequence } from "@sharmo-relay/protocol";
 import type {
   Accepted,
   Announcement,
@@ -17,22 +17,24 @@ import type {
   LatestValues as LatestInLog,
   LogRange,
   LogState,
+  Lost,
   NewEvent,
   Retention,
 } from "../log/event-log.ts";
 import { maxRange } from "../log/event-log.ts";
 import type { LatestTable } from "../log/latest.ts";
-import { endOf } from "../log/lineage.ts";
 import { Bus } from "./bus.ts";
 import { LatestValues } from "./latest-values.ts";
 import { type MemoryLimits, memoryLimits } from "./memory.ts";
 import { Pages } from "./pages.ts";
-import { Tail } from "./tail.ts";
+import { type Placed, placeOf } from "./place.ts";
+import { Repair } from "./repair.ts";
+import { type Fork, Tail } from "./tail.ts";
 
 export interface FollowerListener {
   /** An entry takes its place: fan it out. */
   applied(entry: Entry): void;
-  forked(fork: Sequence): void;
+  forked(fork: Fork): void;
   restarted(from: Sequence): void;
   /** Entries whose announcements did not come were read from the log. */
   holeFilled(): void;
@@ -40,6 +42,10 @@ export interface FollowerListener {
   junk(): void;
   /** The first answer of the log, or the node is in step again. */
   ready(): void;
+  /** So many events that a failover had lost are in the log again. */
+  putBack(count: number): void;
+  /** Events that a failover lost are known to no node. */
+  lost(lost: Lost): void;
   /** Something went wrong that a person should see; `code` is closed, `message` holds no data. */
   trouble(code: "log_error" | "announcements_lost" | "blocked", message: string): void;
 }
@@ -49,21 +55,12 @@ export interface Reason {
   readonly message: string;
 }
 
-/** Where a client's cursor stands on this node's log. */
-export type Placed =
-  | { readonly kind: "at"; readonly sequence: Sequence }
-  | { readonly kind: "beyond_head" }
-  /** Nobody knows its epoch: what was between is lost to us. */
-  | { readonly kind: "unknown_epoch" }
-  | { readonly kind: "unavailable" };
-
 export interface FollowerOptions {
   readonly log: EventLog;
   readonly listener: FollowerListener;
   readonly memory: Omit<MemoryLimits, "maxAgeMs">;
   readonly latestMax: number;
   readonly compareMs?: number;
-  readonly now?: () => number;
 }
 
 /** A node that heard nothing of the log for this long refuses handshakes. */
@@ -76,13 +73,15 @@ export class Follower {
   readonly #listener: FollowerListener;
   readonly #options: FollowerOptions;
   readonly #compareMs: number;
-  readonly #now: () => number;
   readonly pages: Pages;
   readonly #latest: LatestValues;
   readonly #bus: Bus;
+  readonly #repair: Repair;
   #tail: Tail | undefined;
   #lastState: LogState | undefined;
-  #lastAnswerAt = 0;
+  /** The running epoch: when this node met it, and whether it was the first it met. */
+  #epochSeen: { readonly epoch: Epoch; readonly at: number; readonly first: boolean } | undefined;
+  #lastAnswerAt = Number.NEGATIVE_INFINITY;
   #lastError: Reason = { code: "starting", message: "the log has not answered yet" };
   #blocked: string | undefined;
   #inFlight: Promise<boolean> | undefined;
@@ -96,7 +95,6 @@ export class Follower {
     this.#listener = options.listener;
     this.#options = options;
     this.#compareMs = options.compareMs ?? 1_000;
-    this.#now = options.now ?? Date.now;
     this.#latest = new LatestValues(options.latestMax);
     this.#bus = new Bus(options.log, {
       announced: (announcement) => this.#hear(announcement, false),
@@ -108,6 +106,16 @@ export class Follower {
           "events are stored but not announced to this node; listening anew",
         ),
       failed: (error) => this.#failed(error),
+    });
+    this.#repair = new Repair({
+      log: options.log,
+      known: () => this.#tail?.known(),
+      hear: (announcement) => this.#hear(announcement, true),
+      listener: {
+        putBack: (count) => this.#listener.putBack(count),
+        lost: (lost) => this.#listener.lost(lost),
+        failed: (error) => this.#failed(error),
+      },
     });
     this.pages = new Pages((after, through) => this.#log.readRange(after, through, this.#tail?.known()));
   }
@@ -151,7 +159,7 @@ export class Follower {
     return (
       this.#tail !== undefined &&
       this.#tail.block === undefined &&
-      this.#now() - this.#lastAnswerAt < outOfStepMs
+      performance.now() - this.#lastAnswerAt < outOfStepMs
     );
   }
 
@@ -161,7 +169,7 @@ export class Follower {
     if (tail === undefined) return [this.#lastError];
     const reasons: Reason[] = [];
     if (tail.block !== undefined) reasons.push(tail.block);
-    if (this.#now() - this.#lastAnswerAt > 2 * this.#compareMs + 500) reasons.push(this.#lastError);
+    if (performance.now() - this.#lastAnswerAt > 2 * this.#compareMs + 500) reasons.push(this.#lastError);
     for (const w of this.#lastState?.warnings ?? [])
       if (w.blocking) reasons.push({ code: w.code, message: w.message });
     if (tail.heard - tail.position > maxRange) {
@@ -180,17 +188,14 @@ export class Follower {
     if (!(await this.compare())) return { kind: "unavailable" };
     const again = this.placeNow(cursor);
     if (again.kind !== "unknown_epoch" || this.#log.alone) return again;
-    return (this.#lastState?.epochAgeMs ?? 0) >= unknownEpochGraceMs ? again : { kind: "unavailable" };
+    return this.#epochAge() >= unknownEpochGraceMs ? again : { kind: "unavailable" };
   }
 
   /** As `place`, from what is known now. */
   placeNow(cursor: Position): Placed {
     const tail = this.#tail;
     if (tail === undefined) return { kind: "unavailable" };
-    const end = endOf(tail.history, cursor.epoch);
-    if (end === undefined) return { kind: "unknown_epoch" };
-    if (end === Number.POSITIVE_INFINITY && cursor.sequence > tail.heard) return { kind: "beyond_head" };
-    return { kind: "at", sequence: Math.min(cursor.sequence, end) };
+    return placeOf(tail, [...(this.#lastState?.branches ?? []), ...this.#repair.dead], cursor);
   }
 
   /** Asks the log for epoch and head; true if an answer was taken over. One question in flight. */
@@ -199,6 +204,20 @@ export class Follower {
       this.#inFlight = undefined;
     });
     return this.#inFlight;
+  }
+
+  /** For how long the running epoch has run, at least; by no clock that can be set, if this node saw it begin. */
+  #epochAge(): number {
+    const seen = this.#epochSeen;
+    if (seen === undefined) return 0;
+    const here = performance.now() - seen.at;
+    return seen.first ? Math.max(here, this.#lastState?.epochAgeMs ?? 0) : here;
+  }
+
+  /** The log's clock, by which retention goes: that of this machine may be set. */
+  #logTime(): number {
+    if (this.#lastState === undefined) return 0;
+    return this.#lastState.time + (performance.now() - this.#lastAnswerAt);
   }
 
   async #compare(): Promise<boolean> {
@@ -222,10 +241,15 @@ export class Follower {
   #takeOver(state: LogState): void {
     const wasOut = !this.inStep();
     this.#lastState = state;
-    this.#lastAnswerAt = this.#now();
+    this.#lastAnswerAt = performance.now();
     const tail = this.#tail;
     if (tail === undefined) return;
     tail.takeOver(state.history, state.head);
+    if (this.#epochSeen?.epoch !== tail.epoch) {
+      const first = this.#epochSeen === undefined;
+      this.#epochSeen = { epoch: tail.epoch, at: performance.now(), first };
+    }
+    this.#repair.compared(state);
     this.#bus.compared(tail, state.head);
     tail.tryAgain();
     if (wasOut && this.inStep()) this.#listener.ready();
@@ -249,9 +273,10 @@ export class Follower {
       {
         applied: (entry) => this.#applied(entry),
         forked: (fork) => this.#forked(fork),
+        orphaned: (entry, was) => this.#repair.orphaned(entry, was),
         restarted: (from) => this.#restarted(from),
       },
-      this.#now,
+      () => this.#logTime(),
     );
     this.#tail = tail;
     for (const announcement of this.#early.splice(0)) tail.hear(announcement);
@@ -259,13 +284,15 @@ export class Follower {
 
   #applied(entry: Entry): void {
     this.#latest.apply(entry);
+    this.#repair.passed(entry);
     this.#listener.applied(entry);
   }
 
-  #forked(fork: Sequence): void {
+  #forked(fork: Fork): void {
     this.pages.forget();
     this.#latest.forget();
     this.#bus.forked();
+    this.#repair.forked(fork);
     this.#listener.forked(fork);
   }
 
@@ -347,7 +374,7 @@ export class Follower {
     if (this.#closed) return;
     this.#timer = setTimeout(
       () => {
-        this.#tail?.memory.expire(this.#now());
+        this.#tail?.memory.expire(this.#logTime());
         void this.compare().finally(() => {
           this.#settle();
           this.#schedule();
@@ -361,6 +388,7 @@ export class Follower {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#bus.close();
+    await this.#repair.close();
     await this.#inFlight;
     await this.#filling;
   }

@@ -67,6 +67,8 @@ class Follower {
   applied: EventEntry[] = [];
   forks: number[] = [];
   restarts: number[] = [];
+  /** What is to be put back, with its last place. */
+  orphans = new Map<string, string>();
   readonly tail: Tail;
 
   constructor(log: ModelLog) {
@@ -78,7 +80,10 @@ class Follower {
         applied: (entry: Entry) => {
           if (entry.kind === "event") this.applied.push(entry);
         },
-        forked: (fork) => this.forks.push(fork),
+        forked: ({ at }) => this.forks.push(at),
+        orphaned: (entry, was) => {
+          if (entry.kind === "event") this.orphans.set(entry.id, was);
+        },
         restarted: (from) => this.restarts.push(from),
       },
       () => 0,

@@ -3,22 +3,51 @@
  * times or never, and applies every entry once, in order.
  *
  *     hear(announcement)      in order -> applied at once; ahead -> kept, a hole is open;
- *                             unknown epoch -> kept, `mustAsk`; behind or of a dead branch -> nothing
- *     takeOver(history, head) the log's answer, both together: the only way epochs change (M)
+ *                             unknown epoch -> kept, `mustAsk`; behind -> nothing; of a dead branch -> orphaned
+ *     takeOver(history, head) the log's answer, both together: the only way epochs change (M); what is known above
+ *                             a fork and waits for an epoch that is not there -> orphaned (M)
  *     fill(range)             the log's answer for the hole; thrown away unless it fits exactly
  *
  * Position = applied = fanned out: every entry goes out in the call that applies it.
  */
-import type { Epoch, Sequence } from "@sharmo-relay/protocol";
-import type { Announcement, Entry, EpochHistory, Known, LogRange } from "../log/event-log.ts";
-import { epochAt, forkPoint, knowsEpoch, runningEpoch } from "../log/lineage.ts";
+import { type Cursor, type Epoch, formatCursor, type Sequence } from "@sharmo-relay/protocol";
+import type {
+  Announcement,
+  DeadBranch,
+  Entry,
+  EpochHistory,
+  Known,
+  LogRange,
+  Lost,
+} from "../log/event-log.ts";
+import {
+  cursorIn,
+  deadBranches,
+  epochAt,
+  forkPoint,
+  knowsEpoch,
+  runningEpoch,
+  type Stretch,
+} from "../log/lineage.ts";
 import { Memory, type MemoryLimits } from "./memory.ts";
+
+/** The log is another one from here on. */
+export interface Fork {
+  /** The last sequence that both have in common: positions above it fall back to it, reads under way are worthless. */
+  readonly at: Sequence;
+  /** What this node had applied of the log as it was. */
+  readonly before: Stretch;
+  readonly dead: readonly DeadBranch[];
+  /** What was after the fork and before this node's memory: it cannot be put back by this node. */
+  readonly lost?: Lost;
+}
 
 export interface TailListener {
   /** Called once for each entry, in order; the tail's position already includes it. */
   applied(entry: Entry): void;
-  /** The log is another one after `fork`: positions above it fall back to it, reads under way are worthless. */
-  forked(fork: Sequence): void;
+  forked(fork: Fork): void;
+  /** This node knows the entry, under a place that the log does not have any more. */
+  orphaned(entry: Entry, was: Cursor): void;
   /**
    * Entries after `from` were trimmed before this node read them: the position has moved on, memory begins anew,
    * and everyone who was at `from` catches up from the log.
@@ -122,7 +151,10 @@ export class Tail {
         this.#strangers.push({ epoch, entry, strikes: 0 });
       return;
     }
-    if (epochAt(this.#history, sequence) !== epoch) return;
+    if (epochAt(this.#history, sequence) !== epoch) {
+      if (entry !== undefined) this.#listener.orphaned(entry, formatCursor(epoch, sequence));
+      return;
+    }
     if (!own) this.#announced = Math.max(this.#announced, sequence);
     if (sequence <= this.#position) return;
     this.#heard = Math.max(this.#heard, sequence);
@@ -133,33 +165,52 @@ export class Tail {
   /** Epoch history and head from one answer of the log. */
   takeOver(history: EpochHistory, head: Sequence): void {
     const fork = forkPoint(this.#history, history, head);
-    const rewinds = fork < this.#position;
-    this.#history = history;
+    if (Number.isFinite(fork)) this.#fork(fork, history);
+    else this.#history = history;
     this.#mustAsk = false;
-    if (rewinds) {
-      this.memory.truncate(fork);
-      this.#position = fork;
-    }
-    if (Number.isFinite(fork)) {
-      this.#block = undefined;
-      this.#announced = Math.min(this.#announced, fork);
-      this.#listener.forked(fork);
-    }
     // an answer for the same history may be older than what was announced meanwhile
     this.#heard = Number.isFinite(fork) ? Math.max(head, this.#position) : Math.max(head, this.#heard);
     const waiting = [...this.#pending.values(), ...this.#strangers];
     this.#pending = new Map();
     this.#strangers = [];
     for (const held of waiting) {
-      if (!knowsEpoch(history, held.epoch)) {
-        // the announcement may be younger than the answer: one more answer decides
-        if (held.strikes === 0) this.#strangers.push({ ...held, strikes: 1 });
-      } else if (epochAt(history, held.entry.sequence) === held.epoch) {
+      const { sequence } = held.entry;
+      if (epochAt(history, sequence) === held.epoch) {
         this.#keep(held);
-        this.#heard = Math.max(this.#heard, held.entry.sequence);
-      }
+        this.#heard = Math.max(this.#heard, sequence);
+      } else if (!knowsEpoch(history, held.epoch) && held.strikes === 0) {
+        // the announcement may be younger than the answer: one more answer decides
+        this.#strangers.push({ ...held, strikes: 1 });
+      } else this.#listener.orphaned(held.entry, formatCursor(held.epoch, sequence));
     }
     this.#drain();
+  }
+
+  #fork(at: Sequence, now: EpochHistory): void {
+    const before = { history: this.#history, through: this.#position };
+    const { start } = this.memory;
+    const orphans: Entry[] = [];
+    for (let sequence = Math.max(at, start) + 1; sequence <= this.#position; sequence++) {
+      const entry = this.memory.at(sequence);
+      if (entry !== undefined) orphans.push(entry);
+    }
+    if (at < this.#position) {
+      this.memory.truncate(at);
+      this.#position = at;
+    }
+    this.#history = now;
+    this.#block = undefined;
+    this.#announced = Math.min(this.#announced, at);
+    const shared = before.history[0]?.epoch === now[0]?.epoch;
+    const lost: Lost = {
+      epoch: runningEpoch(before.history).epoch,
+      from: at,
+      to: start,
+      reason: shared ? "log_lost" : "log_reset",
+    };
+    const dead = deadBranches(before.history, now, at);
+    this.#listener.forked({ at, before, dead, ...(at < start ? { lost } : {}) });
+    for (const entry of orphans) this.#listener.orphaned(entry, cursorIn(before.history, entry.sequence));
   }
 
   /** Entries of the hole. False if the answer does not fit what the node knows now, and was thrown away. */
