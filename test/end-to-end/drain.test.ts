@@ -53,7 +53,7 @@ const drainingOf = (client: StockClient): number | undefined =>
     | undefined;
 
 /** One connection on which nothing has been said yet. */
-async function rawConnection(port: number): Promise<Socket & { read(): string }> {
+async function rawConnection(port: number): Promise<Socket & { heard(): string }> {
   const socket = connectTcp(port, "127.0.0.1");
   endWithTest(() => socket.destroy());
   await once(socket, "connect");
@@ -63,7 +63,7 @@ async function rawConnection(port: number): Promise<Socket & { read(): string }>
     text += chunk;
   });
   socket.on("error", () => undefined);
-  return Object.assign(socket, { read: () => text });
+  return Object.assign(socket, { heard: () => text });
 }
 
 describe("a node that is told to stop", () => {
@@ -232,13 +232,13 @@ describe("a node that is told to stop", () => {
       "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     );
-    await until(() => upgrade.read().includes("draining"));
-    expect(upgrade.read()).toMatch(/^HTTP\/1\.1 503 /);
-    expect(upgrade.read()).toMatch(/^Retry-After: /m);
+    await until(() => upgrade.heard().includes("draining"));
+    expect(upgrade.heard()).toMatch(/^HTTP\/1\.1 503 /);
+    expect(upgrade.heard()).toMatch(/^Retry-After: /m);
     health.write("GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n");
-    await until(() => health.read().includes("draining"));
-    expect(health.read()).toMatch(/^HTTP\/1\.1 503 /);
-    expect(health.read()).toMatch(/^Connection: close\r$/m);
+    await until(() => health.heard().includes("draining"));
+    expect(health.heard()).toMatch(/^HTTP\/1\.1 503 /);
+    expect(health.heard()).toMatch(/^Connection: close\r$/m);
     const answered = once(posting, "response");
     posting.end(body.subarray(10));
     const [answer] = (await answered) as [{ statusCode: number; headers: Record<string, string> }];
@@ -259,7 +259,7 @@ describe("a node that is told to stop", () => {
   it("ends at once at the second signal", async () => {
     const relay = await child();
     await Promise.all(Array.from({ length: 40 }, () => follow(relay.url)));
-    process.kill(relay.pid, "SIGTERM");
+    const exit = relay.stop();
     await until(() =>
       fetch(`${relay.url}/healthz`).then(
         () => false,
@@ -267,7 +267,6 @@ describe("a node that is told to stop", () => {
       ),
     );
     process.kill(relay.pid, "SIGTERM");
-    await until(() => relay.exit() !== undefined);
-    expect(relay.exit()).toEqual({ code: 1, signal: null });
+    expect(await exit).toEqual({ code: 1, signal: null });
   });
 });

@@ -42,17 +42,17 @@ export interface Relay {
   readonly engine: EventLog["engine"];
   /**
    * Takes nobody new, lets webhooks that are being received be answered, sends clients elsewhere a few at a time, and
-   * closes everything: at once if nobody is connected, within nine seconds at the latest.
+   * closes everything: at once if nobody is connected, within ten seconds at the latest.
    */
   stop(): Promise<void>;
 }
 
 const maxTypes = 1_000;
 const commandTimeoutMs = 1_500;
-/** How long webhooks that are being received may take once the relay is to stop. */
+/** How long webhooks that are being received, and what a failover lost just before, may take once it is to stop. */
 const finishMs = 5_000;
 /** How long the parts may take to close: whoever ends the process will not wait for more than ten seconds in all. */
-const closeMs = 2_500;
+const closeMs = 2_000;
 
 /**
  * Starts a relay. Rejects with a `LogError` if the log cannot be used, or with the listener's own error if the port
@@ -136,8 +136,10 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       doors.lastAnswers();
       const answered = Promise.race([settled(webhooks), pause(finishMs)]);
+      const repaired = Promise.race([follower.finish(), pause(finishMs)]);
       await drainClients(hub);
       await answered;
+      await repaired;
       io.close().catch((error: unknown) => logger.warn({ err: error }, "sockets could not be closed"));
       doors.cutAll();
       await closed;

@@ -154,13 +154,11 @@ export function refused(
   return state.fresh ? failed(next, message, env, slowBackoff) : attempt(next);
 }
 
-/** The token could not be renewed in time; the connection stays as long as the old one is good. */
-export const renewalFailed = (state: ConnectionState, _env: Env, problem: string): ConnectionState => ({
+/** Something does not work, and the connection stays: a token was not renewed, events may be late. Or it is over. */
+export const troubled = (state: ConnectionState, _env: Env, problem?: string): ConnectionState => ({
   ...state,
   problem,
 });
-
-export const renewed = (state: ConnectionState): ConnectionState => ({ ...state, problem: undefined });
 
 /** `relay.cursor` came: the connection is good. */
 export const proven = (state: ConnectionState): ConnectionState => ({ ...state, failures: 0 });

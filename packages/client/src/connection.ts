@@ -22,14 +22,13 @@ import {
   online,
   proven,
   refused,
-  renewalFailed,
-  renewed,
   replaced,
   signedOut,
   type Timing,
   tick,
   tokenFailed,
   tokenGiven,
+  troubled,
 } from "./connection-state.ts";
 import type { AllRequests, Request } from "./requests.ts";
 import { createTokens } from "./token.ts";
@@ -136,13 +135,13 @@ export function createConnection(options: ConnectionOptions, events: ConnectionE
   const renew = (): void => {
     const failed = (problem: string): void => {
       tokens.renewAfter(delayAfter(renewalFailures++, slowBackoff, Math.random()));
-      put(renewalFailed, problem);
+      put(troubled, problem);
     };
     fetchToken((token) => {
       request("authenticate", { token }, (answer) => {
         if (answer.ok) {
+          if (renewalFailures > 0) put(troubled);
           renewalFailures = 0;
-          put(renewed);
           events.dropped(answer.dropped);
         } else if (answer.error.code === "subject_changed") put(replaced);
         else failed(answer.error.message);
@@ -175,6 +174,8 @@ export function createConnection(options: ConnectionOptions, events: ConnectionE
     if (!name.startsWith("relay.")) return events.event(first as SharmoEvent, meta as EventMeta);
     if (name === "relay.draining") {
       put(draining, (first as RelayNotices["relay.draining"]).reconnect_after_ms);
+    } else if (name === "relay.degraded") {
+      put(troubled, (first as RelayNotices["relay.degraded"]).degraded ? "events may be late" : undefined);
     } else if (name === "relay.token_expiring") {
       tokens.renewAfter(0);
       look();

@@ -25,7 +25,7 @@ export type ConnectionState =
 
 export interface Status {
   readonly state: ConnectionState;
-  /** Connected, but something does not work: the token cannot be renewed, or a subscription is not accepted yet. */
+  /** Connected, but something does not work: events may be late, the token cannot be renewed, or a subscription is not accepted yet. */
   readonly degraded: boolean;
   /** When the next attempt is due, in milliseconds since 1970. */
   readonly retryAt?: number;

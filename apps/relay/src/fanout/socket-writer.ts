@@ -48,6 +48,10 @@ export class SocketWriter implements Sink {
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    // answers and pings too, which are not written here
+    socket.conn.on("packetCreate", ({ data }: { readonly data?: unknown }) => {
+      if (typeof data === "string") this.#queued += data.length;
+    });
     socket.conn.on("flush", () => {
       this.#queued = 0;
       this.#flushes++;
@@ -93,7 +97,6 @@ export class SocketWriter implements Sink {
   }
 
   #write(packet: string, wsPreEncodedFrame?: Buffer[]): void {
-    this.#queued += packet.length;
     const options = wsPreEncodedFrame === undefined ? {} : { wsPreEncodedFrame };
     // the engine's options type does not name this one, though its websocket transport reads it
     this.#socket.conn.write(packet, options as WriteOptions);

@@ -6,11 +6,11 @@ import type { Hub, Member } from "../fanout/hub.ts";
 
 /** All in milliseconds. */
 export const drainTimes = {
-  /** A handshake with its catch-up costs another node about a millisecond of CPU. */
-  perClient: 2,
+  /** A handshake costs another node one to three milliseconds of CPU, and live delivery there goes on meanwhile. */
+  perClient: 5,
   /** Over how long clients are spread, at least and at most. */
   least: 200,
-  most: 5_000,
+  most: 6_000,
   /** Whoever has not left this long after its time is closed; and cut off after that once more. */
   grace: 500,
 };
@@ -24,7 +24,7 @@ export function leavingTimes(count: number, random: () => number = Math.random):
   return Array.from({ length: count }, (_, index) => Math.round((index + random()) * slot));
 }
 
-/** Resolves when nobody is connected any more, at once if nobody is; after about six seconds at the latest. */
+/** Resolves when nobody is connected any more, at once if nobody is; after about seven seconds at the latest. */
 export function drainClients(hub: Pick<Hub, "connections">): Promise<void> {
   const begun = performance.now();
   /** When each was asked to leave, in milliseconds after the beginning. */

@@ -145,7 +145,7 @@ function serve(socket: Socket<never, never, never, SocketData>, deps: RealtimeDe
     session.close();
     connection.close();
   });
-  const answer = answering(socket, deps);
+  const answer = answering(socket, writer, deps);
   answer("subscribe", (payload, reply) => subscribe(connection, payload, deps, reply));
   answer("unsubscribe", (payload, reply) => {
     reply(unsubscribe(connection, payload, deps));
@@ -165,15 +165,20 @@ type Reply = (answer: unknown) => void;
 
 /**
  * Requests of one connection are answered one after the other, in the order they came; a request without an
- * acknowledgement is carried out all the same.
+ * acknowledgement is carried out all the same. Whoever asks and does not read is answered no further until it does.
  */
 function answering(
   socket: Socket<never, never, never, SocketData>,
+  writer: SocketWriter,
   deps: RealtimeDeps,
 ): (name: string, handle: (payload: unknown, reply: Reply) => Promise<void>) => void {
   const budget = new RequestBudget(requests.burst, requests.perSecond, Date.now());
   let last: Promise<void> = Promise.resolve();
   let waiting = 0;
+  const isFull = (): boolean => socket.connected && writer.buffered() > deps.settings.maxBufferedBytes;
+  const room = async (): Promise<void> => {
+    while (isFull()) await new Promise<void>((resolve) => writer.whenDrained(resolve));
+  };
   return (name, handle) => {
     const listener = (...args: unknown[]): void => {
       const acknowledge = args.at(-1);
@@ -181,12 +186,15 @@ function answering(
         if (typeof acknowledge === "function") acknowledge(answer);
       };
       if (!budget.take(Date.now()) || waiting >= requests.waiting) {
+        // refusals take room as well
+        if (isFull()) return writer.cut();
         return reply(
           refuse("rate_limited", `at most ${requests.perSecond} requests a second on one connection`),
         );
       }
       waiting++;
       last = last
+        .then(room)
         .then(() => (socket.connected ? handle(args[0], reply) : undefined))
         .catch((error: unknown) => {
           deps.failed(error);
