@@ -21,7 +21,7 @@ import type {
   NewEvent,
   Retention,
 } from "../log/event-log.ts";
-import { maxRange } from "../log/event-log.ts";
+import { LogError, maxRange } from "../log/event-log.ts";
 import type { LatestTable } from "../log/latest.ts";
 import { Bus } from "./bus.ts";
 import { LatestValues } from "./latest-values.ts";
@@ -142,11 +142,29 @@ export class Follower {
 
   /** Accepts through the log; what is new is in this node's memory before this resolves (M). */
   async accept(event: NewEvent): Promise<Accepted> {
+    // memory begins at the head of the first answer: what is accepted before it would not be in it
+    if (this.#tail === undefined && !(await this.compare()))
+      throw new LogError("unavailable", "the event log has not answered yet");
     const accepted = await this.#log.accept(event, this.#tail?.known());
     if (accepted.status === "accepted") {
       this.#hear({ epoch: accepted.epoch, sequence: accepted.entry.sequence, entry: accepted.entry }, true);
     }
+    // who had it accepted may be dead, and its announcement lost: the sender is answered once it is here too (M)
+    if (accepted.status === "duplicate") await this.#reach(accepted.sequence);
     return accepted;
+  }
+
+  /** Rejects unless the node has come as far. */
+  async #reach(sequence: Sequence): Promise<void> {
+    if (this.#position >= sequence) return;
+    await this.compare();
+    await this.#filling;
+    if (this.#position < sequence)
+      throw new LogError("unavailable", "the event is stored, and this node has not read it yet");
+  }
+
+  get #position(): Sequence {
+    return this.#tail?.position ?? 0;
   }
 
   /** The latest values at exactly the node's position; undefined while they are read anew. */
@@ -382,6 +400,11 @@ export class Follower {
       },
       this.#compareMs * (0.9 + Math.random() * 0.2),
     );
+  }
+
+  /** What a failover lost and this node knows is offered to the log now: nobody else may know it. */
+  finish(): Promise<void> {
+    return this.#repair.finish();
   }
 
   async close(): Promise<void> {

@@ -149,6 +149,18 @@ export class Repair {
       });
   }
 
+  /** For a node that is about to stop: offers what is left without delay, and gives up when the log does not take it. */
+  async finish(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#working;
+    try {
+      while (this.#offers.size > 0 && !this.#closed) await this.#offerSome();
+    } catch (error) {
+      this.#options.listener.failed(error);
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
