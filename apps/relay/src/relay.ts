@@ -108,6 +108,7 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
       tokens,
       inStep: () => follower.inStep(),
       draining: () => draining,
+      overloaded: () => metrics.realtime.overloaded(),
       failed: (error: unknown) => logger.error({ err: error }, "a request of a client failed"),
     };
     const doors = route(http, config, logger, {

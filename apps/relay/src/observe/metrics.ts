@@ -70,6 +70,8 @@ export interface Metrics {
     frameBytes(count: number): void;
     /** A client was closed because it took nothing. */
     stalled(): void;
+    /** A handshake was refused since too many wait. */
+    overloaded(): void;
   };
   /** Takes the figures that are looked up from here on; before that they are 0. */
   watch(source: MetricsSource): void;
@@ -122,6 +124,7 @@ export function createMetrics(): Metrics {
   const lost = plainCounter("announcements_lost_total", "Announcements that did not come");
   const back = plainCounter("put_back_total", "Events that a failover had lost and this node put back");
   const gone = plainCounter("lost_total", "Events that a failover lost and no node knew");
+  const overloaded = plainCounter("overloaded_total", "Handshakes refused since too many wait");
   const holes = plainCounter("holes_filled_total", "Holes in the order that were filled from the log");
   const delivered = counter("deliveries_total", "Events written to clients, by kind", "kind", deliveries);
   const pages = counter(
@@ -186,7 +189,7 @@ export function createMetrics(): Metrics {
       subscriptions: (change) => open.inc(change),
       connections: (change) => connected.inc(change),
     },
-    realtime: { frameBytes: bytes, stalled: () => stalled() },
+    realtime: { frameBytes: bytes, stalled: () => stalled(), overloaded: () => overloaded() },
     watch(from) {
       source = from;
     },

@@ -15,6 +15,7 @@ import { Connection } from "../fanout/connection.ts";
 import type { Hub } from "../fanout/hub.ts";
 import { openSubscription, refuse, refuseUngranted } from "../fanout/open.ts";
 import { SocketWriter } from "../fanout/socket-writer.ts";
+import { Admission } from "./admission.ts";
 import { originAllowed } from "./origin.ts";
 import { RequestBudget } from "./rate.ts";
 import { RawJsonEncoder } from "./raw-json.ts";
@@ -30,6 +31,8 @@ export interface RealtimeDeps {
   inStep(): boolean;
   /** True from the moment that the node is to stop. */
   draining(): boolean;
+  /** A handshake was refused since too many wait. */
+  overloaded(): void;
   /** Something unexpected inside a request; no data of the client in it. */
   failed(error: unknown): void;
 }
@@ -55,7 +58,7 @@ export function serveSocketIo(http: HttpServer, deps: RealtimeDeps): Server {
     cors: { origin: settings.allowedOrigins.includes("*") ? "*" : [...settings.allowedOrigins] },
     parser: { Encoder: RawJsonEncoder, Decoder },
   });
-  refuseUpgrades(http, deps);
+  const places = guardUpgrades(http, deps);
   io.engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
     const refusal = refuseRequest(request, deps);
     if (refusal === undefined) return next();
@@ -71,15 +74,20 @@ export function serveSocketIo(http: HttpServer, deps: RealtimeDeps): Server {
       },
     );
   });
-  io.on("connection", (socket) => serve(socket, deps));
+  io.on("connection", (socket) => {
+    places.get(socket.request)?.();
+    serve(socket, deps);
+  });
   return io;
 }
 
+interface RefusedRequest {
+  readonly status: number;
+  readonly code: ErrorCode;
+}
+
 /** Refused before the connection exists: a stock client tries again. */
-function refuseRequest(
-  request: IncomingMessage,
-  deps: RealtimeDeps,
-): { status: number; code: ErrorCode } | undefined {
+function refuseRequest(request: IncomingMessage, deps: RealtimeDeps): RefusedRequest | undefined {
   if (!originAllowed(request, deps.settings.allowedOrigins)) return { status: 403, code: "origin_refused" };
   if (deps.draining()) return { status: 503, code: "draining" };
   return deps.inStep() ? undefined : { status: 503, code: "unavailable" };
@@ -87,23 +95,55 @@ function refuseRequest(
 
 const refusalHeaders = { "Retry-After": "2", Connection: "close" };
 
-/** Engine.IO would answer a refused upgrade 400; so the refusal comes before it. */
-function refuseUpgrades(http: HttpServer, deps: RealtimeDeps): void {
+/**
+ * Engine.IO would answer a refused upgrade 400; so the refusal comes before it, and so does the wait for a turn. The
+ * answer has, for each request whose handshake is under way, what gives its place to the next.
+ */
+function guardUpgrades(http: HttpServer, deps: RealtimeDeps): WeakMap<IncomingMessage, () => void> {
   const accept = http.listeners("upgrade");
+  const admission = new Admission();
+  const places = new WeakMap<IncomingMessage, () => void>();
   http.removeAllListeners("upgrade");
+  http.once("close", () => admission.close());
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // whoever hangs up before its turn is of no interest
+    const ignore = (): void => undefined;
+    socket.on("error", ignore);
     const refusal = refuseRequest(request, deps);
-    if (refusal === undefined) {
-      for (const listener of accept) listener.call(http, request, socket, head);
-      return;
-    }
-    const { status, code } = refusal;
-    const headers = { ...refusalHeaders, "Content-Length": String(code.length) };
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    // whoever hangs up first is of no interest
-    socket.on("error", () => undefined);
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${code}`);
+    if (refusal !== undefined) return refuseUpgrade(socket, refusal);
+    let giveUp = ignore;
+    const hungUp = (): void => giveUp();
+    socket.once("close", hungUp);
+    giveUp = admission.enter({
+      admitted(leave) {
+        socket.off("close", hungUp);
+        // it may have waited for long
+        const late = refuseRequest(request, deps);
+        if (late !== undefined) {
+          leave();
+          return refuseUpgrade(socket, late);
+        }
+        socket.off("error", ignore);
+        socket.once("close", leave);
+        places.set(request, () => {
+          socket.off("close", leave);
+          leave();
+        });
+        for (const listener of accept) listener.call(http, request, socket, head);
+      },
+      refused() {
+        deps.overloaded();
+        refuseUpgrade(socket, { status: 503, code: "overloaded" });
+      },
+    });
   });
+  return places;
+}
+
+function refuseUpgrade(socket: Duplex, { status, code }: RefusedRequest): void {
+  const headers = { ...refusalHeaders, "Content-Length": String(code.length) };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${code}`);
 }
 
 async function welcome(
