@@ -6,6 +6,8 @@ import { retryQuarantined } from "./retry.ts";
 const text =
   '{"id":"evt_1","type":"token.transferred","created_at":"2026-01-15T10:30:00Z","data":{"token_id":7.0}}';
 
+const epoch = parseEpoch("k3v9x2m7qa1z") as Epoch;
+
 /** A log that gives `answer`, and a quarantine that remembers what was removed. */
 function relay(answer: (event: NewEvent) => Promise<Accepted>) {
   const given: NewEvent[] = [];
@@ -23,7 +25,7 @@ function relay(answer: (event: NewEvent) => Promise<Accepted>) {
 
 const takes = async (event: NewEvent): Promise<Accepted> => ({
   status: "accepted",
-  epoch: parseEpoch("k3v9x2m7qa1z") as Epoch,
+  epoch,
   entry: { ...event, kind: "event", sequence: 9, at: 1, late: false },
 });
 const item = (body: string | Buffer) => ({ id: "item", body: Buffer.from(body) });
@@ -41,7 +43,7 @@ describe("a second try of what is in quarantine", () => {
 
   it("removes an item whose event is stored already, but not the only copy of other content", async () => {
     for (const sameContent of [true, false]) {
-      const to = relay(async () => ({ status: "duplicate", sequence: 3, sameContent }));
+      const to = relay(async () => ({ status: "duplicate", epoch, sequence: 3, sameContent }));
       expect(await retryQuarantined(item(text), to)).toEqual({
         status: "duplicate",
         id: "evt_1",

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { LogError } from "../log/event-log.ts";
 import {
   bodySigned,
+  epoch,
   eventText,
   keptItem,
   nowMs,
@@ -226,7 +227,7 @@ describe("while the log fails", () => {
     expect(performance.now() - begun).toBeLessThan(4_000);
     expect(webhook.heard).toEqual(["failed timeout", "storage_unavailable"]);
     late(new Error("late"));
-    webhook.accept = async () => ({ status: "duplicate", sequence: 1, sameContent: true });
+    webhook.accept = async () => ({ status: "duplicate", epoch, sequence: 1, sameContent: true });
     expect((await webhook.post(event)).status).toBe(200);
   });
 

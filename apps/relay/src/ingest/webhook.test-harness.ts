@@ -109,7 +109,12 @@ export class Webhook {
     const before = this.accepted.findIndex((one) => one.id === event.id);
     const stored = this.accepted[before];
     if (stored !== undefined) {
-      return { status: "duplicate", sequence: before + 1, sameContent: stored.body.equals(event.body) };
+      return {
+        status: "duplicate",
+        epoch,
+        sequence: before + 1,
+        sameContent: stored.body.equals(event.body),
+      };
     }
     const sequence = this.accepted.push(event);
     return {

@@ -7,7 +7,7 @@
 -- ARGV[16] most bytes announced   ARGV[17] how far created_at counts ahead of receipt, ms
 -- ARGV[18] '1' if the caller waits for replicas
 --
--- Returns accepted, epoch, sequence, time, late | duplicate, sequence, same content | refused
+-- Returns accepted, epoch, sequence, time, late | duplicate, sequence, same content, epoch | refused
 local name, digest, content, latest, removal = ARGV[4], ARGV[5], ARGV[6], ARGV[8], ARGV[9]
 
 local keep = id_keep(ARGV[12])
@@ -16,7 +16,7 @@ if found then
   settle()
   -- WAIT covers what its connection wrote, and everything before that: this changes nothing.
   if ARGV[18] == '1' then redis.call('HSET', KEYS[1], 'head', whole(head)) end
-  return {'duplicate', string.sub(found, 7), string.sub(found, 1, 6) == content and 1 or 0}
+  return {'duplicate', string.sub(found, 7), string.sub(found, 1, 6) == content and 1 or 0, epoch}
 end
 
 local is_new = not redis.call('HGET', key('types'), name)

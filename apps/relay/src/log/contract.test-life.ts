@@ -122,6 +122,7 @@ export function lifeContract(create: CreateLog): void {
       expect((await again.readLatest(undefined)).entries).toEqual([entries[1]]);
       expect(await again.accept(price, undefined)).toEqual({
         status: "duplicate",
+        epoch: runningEpoch(after.history).epoch,
         sequence: 2,
         sameContent: true,
       });

@@ -6,7 +6,7 @@
  * The copy is marked as one. A log that is opened from it begins with saying that what came later is lost, so that no
  * client passes over it unseen.
  */
-import { mkdir, open, rename, rm, stat, unlink } from "node:fs/promises";
+import { open, rename, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Sequence } from "@sharmo-relay/protocol";
 import { type Database, openDatabase } from "./embedded-database.ts";
@@ -17,6 +17,7 @@ import {
   folderName,
   foreign,
   inspectData,
+  makeFolder,
   newer,
   syncFolders,
 } from "./embedded-folder.ts";
@@ -57,7 +58,7 @@ export async function backUp({ dataDir, to, name = nameNow() }: BackupOptions): 
   const unfinished = join(to, `.unfinished-${name}-${process.pid}`);
   const copy = join(unfinished, folderName);
   try {
-    await mkdir(copy, { recursive: true });
+    await makeFolder(copy);
     if (await exists(folder))
       throw new LogError("unusable", `${folder} is there already: try again in a second`);
     await copyTo(source, copy);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { contractSettings, newEvent, readAll } from "./contract.test-harness.ts";
 import { openDatabase } from "./embedded-database.ts";
+import { makeFolder } from "./embedded-folder.ts";
 import { openEmbeddedLog } from "./embedded-log.ts";
 import { metaKey } from "./embedded-tables.ts";
 
@@ -146,5 +147,24 @@ describe("the data folder", () => {
     expect(held).toEqual([expect.stringContaining(`held-by.${process.pid}.`)]);
     await log.close();
     expect((await readdir(folder)).sort()).toEqual(["data.mdb", "lock.mdb"]);
+  });
+});
+
+describe("a folder to be made", () => {
+  it("where none can be is refused, and not tried for ever", async () => {
+    // Linux only: elsewhere there is no such place, and it is refused all the same
+    await expect(makeFolder("/proc/sharmo-relay/event-log")).rejects.toThrow();
+  });
+
+  it("may be made by several at once, and be there already", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "sharmo-folder-"));
+    try {
+      const folder = join(dir, "a", "b", "c");
+      await Promise.all(Array.from({ length: 20 }, () => makeFolder(folder)));
+      await makeFolder(folder);
+      expect(await readdir(dir)).toEqual(["a"]);
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
   });
 });

@@ -12,7 +12,7 @@
 
 import { readFileSync } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, stat, unlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspectPages } from "./embedded-pages.ts";
 import { LogError } from "./event-log.ts";
@@ -36,7 +36,7 @@ export async function prepareFolder(dataDir: string): Promise<string> {
   const folder = join(dataDir, folderName);
   const probe = join(folder, `probe.${process.pid}`);
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await writeFile(probe, Buffer.alloc(openingBytes), { flush: true });
   } catch (cause) {
     if (fullCodes.includes(codeOf(cause))) {
@@ -54,6 +54,30 @@ export async function prepareFolder(dataDir: string): Promise<string> {
     await unlink(probe).catch(() => undefined);
   }
   return folder;
+}
+
+/**
+ * Makes the folder and those above it. Node's own `recursive` never ends where a folder is there and takes none, as
+ * under /proc.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EEXIST" && (await stat(folder)).isDirectory()) return;
+    const above = dirname(folder);
+    if (code !== "ENOENT" || above === folder || (await isFolder(above))) throw error;
+    await makeFolder(above);
+    await mkdir(folder).catch((again: unknown) => {
+      // somebody else was faster
+      if (codeOf(again) !== "EEXIST") throw again;
+    });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 const fullCodes: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];

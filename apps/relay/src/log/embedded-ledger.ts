@@ -176,7 +176,8 @@ export class Ledger implements Copy {
     const found = this.#ids.find(digest);
     if (found !== undefined) {
       const sameContent = found.content.equals(content);
-      return { accepted: { status: "duplicate", sequence: found.sequence, sameContent } };
+      const { epoch } = runningEpoch(this.#history);
+      return { accepted: { status: "duplicate", epoch, sequence: found.sequence, sameContent } };
     }
     if (!this.#streams.has(event.type) && this.#streams.size >= this.#mostTypes(event.type)) {
       return { accepted: { status: "refused", reason: "too_many_types" } };

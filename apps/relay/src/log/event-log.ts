@@ -96,8 +96,13 @@ export type Entry = EventEntry | LostEntry | ControlEntry;
 export type Accepted =
   /** `epoch` is the running epoch; `entry` is what was stored. */
   | { readonly status: "accepted"; readonly epoch: Epoch; readonly entry: EventEntry }
-  /** The id is known. `sameContent` is false if it was stored with other bytes. */
-  | { readonly status: "duplicate"; readonly sequence: Sequence; readonly sameContent: boolean }
+  /** The id is known. `epoch` is the running epoch; `sameContent` is false if it was stored with other bytes. */
+  | {
+      readonly status: "duplicate";
+      readonly epoch: Epoch;
+      readonly sequence: Sequence;
+      readonly sameContent: boolean;
+    }
   /** The log holds `maxTypes` different types and this would be one more. */
   | { readonly status: "refused"; readonly reason: "too_many_types" };
 

@@ -157,7 +157,12 @@ export class RedisLog implements EventLog {
     const status = asText(reply[0]);
     if (status === "refused") return { status, reason: "too_many_types" };
     if (status === "duplicate") {
-      return { status, sequence: asSequence(reply[1]), sameContent: asNumber(reply[2]) === 1 };
+      return {
+        status,
+        epoch: asEpoch(reply[3]),
+        sequence: asSequence(reply[1]),
+        sameContent: asNumber(reply[2]) === 1,
+      };
     }
     return { status: "accepted", reply };
   }

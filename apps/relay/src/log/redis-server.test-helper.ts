@@ -28,6 +28,8 @@ export interface RedisServer {
   readonly port: number;
   /** Of the running process; changes with `restart`. */
   readonly pid: number;
+  /** False after `kill`, or when it ended by itself. */
+  readonly running: boolean;
   /**
    * Runs one command on a connection of its own and resolves with the answer as redis-cli would print it, a line for
    * each item; rejects if Redis answers with an error.
@@ -175,6 +177,9 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     port,
     get pid() {
       return running.pid ?? 0;
+    },
+    get running() {
+      return isRunning();
     },
     cli: (...args) => cliOn(port, args),
     async session() {

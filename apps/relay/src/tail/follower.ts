@@ -150,16 +150,20 @@ export class Follower {
       this.#hear({ epoch: accepted.epoch, sequence: accepted.entry.sequence, entry: accepted.entry }, true);
     }
     // who had it accepted may be dead, and its announcement lost: the sender is answered once it is here too (M)
-    if (accepted.status === "duplicate") await this.#reach(accepted.sequence);
+    if (accepted.status === "duplicate") await this.#reach(accepted);
     return accepted;
   }
 
-  /** Rejects unless the node has come as far. */
-  async #reach(sequence: Sequence): Promise<void> {
-    if (this.#position >= sequence) return;
+  /** Rejects unless the node has come as far, on the log as it is now. */
+  async #reach({
+    epoch,
+    sequence,
+  }: Pick<Accepted & { status: "duplicate" }, "epoch" | "sequence">): Promise<void> {
+    const isThere = (): boolean => this.#tail?.epoch === epoch && this.#position >= sequence;
+    if (isThere()) return;
     await this.compare();
     await this.#filling;
-    if (this.#position < sequence)
+    if (!isThere())
       throw new LogError("unavailable", "the event is stored, and this node has not read it yet");
   }
 
