@@ -35,8 +35,8 @@ function isThere(need) {
 }
 
 /** Installs what is missing where that is allowed; otherwise says what to run and throws StepFailed. */
-export async function systemNeeds() {
-  const missing = needs.filter((need) => !isThere(need));
+export async function systemNeeds(wanted = needs.map((need) => need.what)) {
+  const missing = needs.filter((need) => wanted.includes(need.what) && !isThere(need));
   if (missing.length === 0) return;
   const names = missing.map((need) => need.what).join(" and ");
   const packages = missing.map((need) => need.apt);
@@ -44,12 +44,12 @@ export async function systemNeeds() {
 
   if (!onPath("apt-get")) {
     const brew = missing.map((need) => `brew install ${need.brew}`).join(" && ");
-    process.stdout.write(`✗ The tests need ${names}. Install with: ${brew} (or your system's packages)\n`);
+    process.stdout.write(`✗ This needs ${names}. Install with: ${brew} (or your system's packages)\n`);
     throw new StepFailed("system packages");
   }
   if (process.getuid?.() !== 0) {
     process.stdout.write(
-      `✗ The tests need ${names}. Run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(" ")}\n`,
+      `✗ This needs ${names}. Run: sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages.join(" ")}\n`,
     );
     throw new StepFailed("system packages");
   }

@@ -1,4 +1,4 @@
-// What `npm start`, `npm test`, `npm run build` and `npm run check` call: brings what is needed, does what changed.
+// What `npm start`, `npm test`, `npm run chaos`, `build` and `check` call: brings what is needed, does what changed.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root, StepFailed, show, step, stopSteps, together, toolEnvironment } from "./steps.mjs";
@@ -73,6 +73,18 @@ const commands = {
     await build();
     if (args.length === 0) await check();
     return show("vitest", ["run", ...args]);
+  },
+  async chaos(args) {
+    await dependencies();
+    if (args.some((arg) => /redis|sentinel|cluster/.test(arg))) {
+      const { systemNeeds } = await import("./needs.mjs");
+      await systemNeeds(["Redis"]);
+    }
+    await build();
+    const { chaos } = await import("./chaos.mjs");
+    return chaos(args, (handler) => {
+      onSignal = handler;
+    });
   },
   async build() {
     await dependencies();
