@@ -146,55 +146,38 @@ describe.each(logs)("a relay ($log log) whose clock is set", ({ env }) => {
   });
 });
 
+/** How far a clock is off, and what the refusal says; a busy machine may take some seconds in between. */
+const differences = [
+  { relayOff: 10 * minutes, senderOff: 0, words: /6[0-4][0-9] s behind the relay's clock/ },
+  { relayOff: -10 * minutes, senderOff: 0, words: /(5[5-9][0-9]|60[01]) s ahead of the relay's clock/ },
+  { relayOff: 0, senderOff: -10 * minutes, words: /6[0-4][0-9] s behind the relay's clock/ },
+  { relayOff: 0, senderOff: 10 * minutes, words: /(5[5-9][0-9]|60[01]) s ahead of the relay's clock/ },
+];
+
 describe("a sender whose clock and the relay's differ by more than the window", () => {
-  it.each([
-    {
-      whose: "the relay's clock is ten minutes on",
-      relayOff: 10 * minutes,
-      senderOff: 0,
-      words: /60[0-9] s behind the relay's clock/,
-    },
-    {
-      whose: "the relay's clock is ten minutes back",
-      relayOff: -10 * minutes,
-      senderOff: 0,
-      words: /(599|60[0-9]) s ahead of the relay's clock/,
-    },
-    {
-      whose: "the sender's clock is ten minutes back",
-      relayOff: 0,
-      senderOff: -10 * minutes,
-      words: /60[0-9] s behind the relay's clock/,
-    },
-    {
-      whose: "the sender's clock is ten minutes on",
-      relayOff: 0,
-      senderOff: 10 * minutes,
-      words: /(599|60[0-9]) s ahead of the relay's clock/,
-    },
-  ])(
-    "$whose: is told so, nothing is lost, and the retry is accepted once it is set right",
-    async ({ relayOff, senderOff, words }) => {
-      const relay = await start();
-      const follower = await follow(relay.url);
+  it("is told so, whosever clock is wrong; nothing is lost, and the retry is accepted once it is right", async () => {
+    const relay = await start();
+    const follower = await follow(relay.url);
+    const authorization = `Bearer ${await token({ scope: "events:* relay:read relay:admin" })}`;
+    const sent: string[] = [];
+    for (const { relayOff, senderOff, words } of differences) {
       await relay.setClock(relayOff);
-      const [refused, kept] = made(2);
-      if (refused === undefined || kept === undefined) throw new Error("no events");
-      for (const event of [refused, kept]) {
-        const answer = await postWebhook(relay, event, {
-          scheme: "none",
-          headers: signedAt(event, senderOff),
-        });
+      const events = made(2);
+      for (const event of events) {
+        sent.push(event.id);
+        const headers = signedAt(event, senderOff);
+        const answer = await postWebhook(relay, event, { scheme: "none", headers });
         expect(answer).toMatchObject({ status: 401, body: { code: "stale_signature" } });
         const { message } = answer.body as { readonly message?: string };
         expect(message).toMatch(/^Compare the clocks of Sharmo and the relay/);
         expect(message).toMatch(words);
       }
       await relay.setClock(0);
-      // one is posted again by the sender, signed anew; the other by an operator, from quarantine
-      const retry = await postWebhook(relay, refused, { scheme: "none", headers: signedAt(refused, 0) });
-      expect(retry.body).toMatchObject({ status: "accepted" });
-      const authorization = `Bearer ${await token({ scope: "events:* relay:read relay:admin" })}`;
+      // one is posted again by the sender, signed anew; both by an operator, from quarantine
+      for (const event of events.slice(1)) {
+        const retry = await postWebhook(relay, event, { scheme: "none", headers: signedAt(event, 0) });
+        expect(retry.body).toMatchObject({ status: "accepted" });
+      }
       const list = await fetch(`${relay.url}/v1/quarantine`, { headers: { authorization } });
       const { items } = (await list.json()) as { items: { id: string; reason: string }[] };
       expect(items.map(({ reason }) => reason)).toEqual(["stale_signature", "stale_signature"]);
@@ -207,8 +190,8 @@ describe("a sender whose clock and the relay's differ by more than the window", 
         answers.push(((await again.json()) as { status: string }).status);
       }
       expect(answers.sort()).toEqual(["accepted", "duplicate"]);
-      await until(() => follower.ids().length === 2);
-      expect([...follower.ids()].sort()).toEqual([refused.id, kept.id].sort());
-    },
-  );
+    }
+    await until(() => follower.ids().length === sent.length);
+    expect([...follower.ids()].sort()).toEqual([...sent].sort());
+  });
 });

@@ -50,6 +50,8 @@ export class Connection implements Member {
   #count = 0;
   /** Subscriptions that are being opened. */
   #opening = 0;
+  /** Some subscription may have had, before a failover, what is to come. */
+  #rewound = false;
   #closed = false;
   #pumping = false;
   #awaitingDrain = false;
@@ -107,6 +109,7 @@ export class Connection implements Member {
   open(subscription: Subscription): void {
     this.drop(subscription.topics);
     this.#subscriptions.set(subscription.id, subscription);
+    if (subscription.had.length > 0) this.#rewound = true;
     for (const topic of subscription.topics) this.#held.set(topic.name, subscription.id);
     if (subscription.state.kind === "tailing") this.hub.join(this, subscription.topics);
     this.hub.observe.subscriptions(1);
@@ -150,7 +153,7 @@ export class Connection implements Member {
   }
 
   live(frame: LiveFrame): boolean {
-    if (frame.entry.was !== undefined && !this.#someLacks(frame.entry)) return false;
+    if (this.#rewound && !this.#someLacks(frame.entry)) return false;
     if (this.sink.buffered() > this.#maxBuffered) {
       this.hub.observe.lagged();
       this.fallBehind(frame.entry.sequence - 1);
@@ -162,7 +165,9 @@ export class Connection implements Member {
 
   /** Of what tails. */
   #someLacks(entry: EventEntry): boolean {
-    return this.subscriptions.some((s) => s.state.kind === "tailing" && lacks(s, entry));
+    return this.subscriptions.some(
+      (s) => s.state.kind === "tailing" && lacks(s, entry, this.hub.node.history),
+    );
   }
 
   lost(entry: LostEntry): void {
@@ -186,6 +191,7 @@ export class Connection implements Member {
 
   forked(fork: Fork): void {
     for (const subscription of this.subscriptions) this.#set(forked(subscription, fork));
+    this.#rewound = this.subscriptions.some(({ had }) => had.length > 0);
     this.#pumpLater();
   }
 
@@ -278,7 +284,7 @@ export class Connection implements Member {
     }
     this.hub.observe.paged("memory");
     this.#set(at(subscription, catchingUp(through)));
-    this.#send(subscription, wanted(subscription, entries, after));
+    this.#send(subscription, wanted(subscription, entries, after, this.hub.node.history));
   }
 
   #read(subscription: Subscription, after: Sequence, through: Sequence): void {
@@ -370,8 +376,8 @@ export class Connection implements Member {
   }
 
   #view(): NodeView {
-    const { epoch, position, memoryStart } = this.hub.node;
-    return { epoch, position, memoryStart };
+    const { epoch, history, position, memoryStart } = this.hub.node;
+    return { epoch, history, position, memoryStart };
   }
 }
 

@@ -1,12 +1,20 @@
-import { type Epoch, makeTopic, type SubscriptionId } from "@sharmo-relay/protocol";
+import { type Epoch, formatCursor, makeTopic, type SubscriptionId } from "@sharmo-relay/protocol";
 import { describe, expect, it } from "vitest";
-import type { LogRange } from "../log/event-log.ts";
+import type { EventEntry, LogRange } from "../log/event-log.ts";
 import type { Fork } from "../tail/tail.ts";
 import { missingIn, withTold } from "./gaps.ts";
-import { catchingUp, forked, type NodeView, plan, type Subscription, takePage } from "./subscription.ts";
+import {
+  catchingUp,
+  forked,
+  lacks,
+  type NodeView,
+  plan,
+  type Subscription,
+  takePage,
+} from "./subscription.ts";
 
 const epoch = "aaaaaaaaaaaa" as Epoch;
-const node: NodeView = { epoch, position: 20, memoryStart: 10 };
+const node: NodeView = { epoch, history: [{ epoch, first: 1 }], position: 20, memoryStart: 10 };
 const subscription: Subscription = {
   id: "s1" as SubscriptionId,
   topics: [makeTopic({ kind: "type", type: "token.created" })],
@@ -41,6 +49,37 @@ describe("a page", () => {
   });
 });
 
+describe("after a failover", () => {
+  const other = "bbbbbbbbbbbb" as Epoch;
+  const entry: EventEntry = {
+    kind: "event",
+    sequence: 7,
+    id: "evt_7",
+    type: "token.created",
+    createdAt: 0,
+    filters: [],
+    at: 0,
+    late: false,
+    body: Buffer.alloc(0),
+  };
+  const rewound = forked({ ...subscription, state: catchingUp(9) }, fork);
+  const now = [
+    { epoch, first: 1 },
+    { epoch: other, first: 3 },
+  ];
+
+  it("an event is not sent again if it was put back, or stands where it had been before", () => {
+    expect(lacks(rewound, { ...entry, was: [formatCursor(epoch, 8)] }, now)).toBe(false);
+    expect(lacks(rewound, entry, [{ epoch, first: 1 }])).toBe(false);
+  });
+
+  it("an event is sent if it is another one under a number that was given out before, or comes from beyond", () => {
+    expect(lacks(rewound, entry, now)).toBe(true);
+    expect(lacks(rewound, { ...entry, was: [formatCursor(epoch, 10)] }, now)).toBe(true);
+    expect(lacks(rewound, { ...entry, was: [formatCursor(other, 5)] }, now)).toBe(true);
+  });
+});
+
 describe("the plan of a subscription", () => {
   it.each([
     [catchingUp(3), { do: "read", after: 3, through: 20 }],
@@ -64,6 +103,11 @@ describe("a gap", () => {
     expect(missingIn(subscription, trimmed, 4)).toMatchObject({ certain: true, from: 4, to: 12 });
     expect(missingIn(subscription, trimmed, 12)).toBeUndefined();
     expect(missingIn(subscription, new Map([["user.registered", 15]]), 4)).toBeUndefined();
+  });
+
+  it("moves no position: events of other types in it still follow", () => {
+    const page = takePage(subscription, { ...range, trimmedThrough: trimmed }, 4, node);
+    expect(page).toMatchObject({ missing: { to: 12 }, subscription: { state: { position: 8 } } });
   });
 
   it("is told once, and what is trimmed later only from there on", () => {

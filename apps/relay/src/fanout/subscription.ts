@@ -17,8 +17,8 @@
  */
 import type { Epoch, Sequence, SubscriptionId, Topic } from "@sharmo-relay/protocol";
 import { matches } from "@sharmo-relay/protocol";
-import type { Entry, EventEntry, LogRange, LostEntry } from "../log/event-log.ts";
-import { holds, type Stretch } from "../log/lineage.ts";
+import type { Entry, EpochHistory, EventEntry, LogRange, LostEntry } from "../log/event-log.ts";
+import { cursorIn, holds, type Stretch } from "../log/lineage.ts";
 import type { Fork } from "../tail/tail.ts";
 import { type Asked, lostTo, type MissingPart, missingIn, withTold } from "./gaps.ts";
 
@@ -46,6 +46,7 @@ const maxHad = 8;
 /** What a subscription sees of its node. */
 export interface NodeView {
   readonly epoch: Epoch;
+  readonly history: EpochHistory;
   readonly position: Sequence;
   /** Memory holds everything after this. */
   readonly memoryStart: Sequence;
@@ -119,9 +120,19 @@ export function forked(before: Subscription, fork: Fork): Subscription {
   }
 }
 
-/** True if the event was put back after a failover and the subscription had it before. */
-function hasAlready({ had }: Pick<Subscription, "had">, { was }: EventEntry): boolean {
-  return was?.some((place) => had.some((stretch) => holds(stretch, place))) ?? false;
+/**
+ * True if the subscription had the event before a failover: it was put back since, or the log is again the one that
+ * had been left, where it has its old place.
+ */
+function hasAlready(
+  { had }: Pick<Subscription, "had">,
+  { was = [], sequence }: EventEntry,
+  history: EpochHistory,
+): boolean {
+  return (
+    had.length > 0 &&
+    [...was, cursorIn(history, sequence)].some((place) => had.some((stretch) => holds(stretch, place)))
+  );
 }
 
 export type Page =
@@ -151,18 +162,32 @@ export function takePage(subscription: Subscription, range: LogRange, after: Seq
   const told =
     missing === undefined ? subscription.told : withTold(subscription, range.trimmedThrough, after);
   const next: Subscription = { ...subscription, told, state: catchingUp(range.through) };
-  return { use: true, missing, entries: wanted(next, range.entries, after), subscription: next };
+  return {
+    use: true,
+    missing,
+    entries: wanted(next, range.entries, after, node.history),
+    subscription: next,
+  };
 }
 
 /** What of these entries belongs to the subscription and comes after the position. */
-export function wanted(subscription: Subscription, entries: readonly Entry[], after: Sequence): Item[] {
-  return entries.filter((entry): entry is Item => entry.sequence > after && isFor(subscription, entry));
+export function wanted(
+  subscription: Subscription,
+  entries: readonly Entry[],
+  after: Sequence,
+  history: EpochHistory,
+): Item[] {
+  return entries.filter(
+    (entry): entry is Item => entry.sequence > after && isFor(subscription, entry, history),
+  );
 }
 
-function isFor(subscription: Subscription, entry: Entry): boolean {
+function isFor(subscription: Subscription, entry: Entry, history: EpochHistory): boolean {
   if (entry.kind === "lost") return lostTo(subscription.had, entry.lost) !== undefined;
   return (
-    entry.kind === "event" && entry.sequence > toldOf(subscription, entry.type) && lacks(subscription, entry)
+    entry.kind === "event" &&
+    entry.sequence > toldOf(subscription, entry.type) &&
+    lacks(subscription, entry, history)
   );
 }
 
@@ -171,7 +196,7 @@ function toldOf({ told }: Asked, type: string): Sequence {
 }
 
 /** True if the event is of its topics and it was not sent before a failover. */
-export function lacks(subscription: Subscription, entry: EventEntry): boolean {
+export function lacks(subscription: Subscription, entry: EventEntry, history: EpochHistory): boolean {
   if (!subscription.topics.some((topic) => matches(topic, entry))) return false;
-  return entry.was === undefined || !hasAlready(subscription, entry);
+  return !hasAlready(subscription, entry, history);
 }

@@ -104,6 +104,19 @@ describe("a Redis that goes away", () => {
     expect(history.map((record) => record.epoch)).not.toContain(answer.epoch);
   });
 
+  it("gives out no number in the old epoch once its server was a replica meanwhile, though it ran on", async () => {
+    const server = await start();
+    const log = await open(server.url);
+    await acceptAll(log, [newEvent(), newEvent()]);
+    const { history } = await log.state(undefined);
+    // another was master, and what that one wrote is lost
+    await server.cli("REPLICAOF", "127.0.0.1", String(await freePort()));
+    await server.cli("REPLICAOF", "NO", "ONE");
+    const answer = await until(() => accepted(log));
+    expect(answer).toMatchObject({ entry: { sequence: 3 } });
+    expect(history.map((record) => record.epoch)).not.toContain(answer.epoch);
+  });
+
   it("need not be there when the log is opened", async () => {
     const port = await freePort();
     const log = await open(`redis://127.0.0.1:${port}`, { commandTimeoutMs: 1_000 });

@@ -3,6 +3,7 @@
  * that was forgotten dies with the tests.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -48,14 +49,24 @@ export interface RedisServer {
   restart(options: { readonly keepData: boolean }): Promise<void>;
 }
 
+/**
+ * Below the range from which the system gives connections their ports: a server that is down finds its port free when
+ * it comes back, and nobody who connects to it meanwhile ends up connected to itself.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port");
-  return address.port;
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = randomInt(15_000, 32_000);
+    const probe = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(probe, "listening");
+    } catch {
+      continue;
+    }
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
+  throw new Error("no free port between 15000 and 32000");
 }
 
 const alive = new Set<ChildProcess>();

@@ -19,7 +19,7 @@ export interface AdmissionLimits {
   readonly placeMs: number;
 }
 
-export const admissionLimits: AdmissionLimits = { atOnce: 128, waiting: 4_000, waitMs: 4_000, placeMs: 500 };
+const admissionLimits: AdmissionLimits = { atOnce: 128, waiting: 4_000, waitMs: 4_000, placeMs: 500 };
 
 export interface Newcomer {
   /** Its turn; `leave` gives its place to the next, and may be called more than once. */

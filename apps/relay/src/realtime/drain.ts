@@ -5,7 +5,7 @@
 import type { Hub, Member } from "../fanout/hub.ts";
 
 /** All in milliseconds. */
-export const drainTimes = {
+const drainTimes = {
   /** A handshake costs another node one to three milliseconds of CPU, and live delivery there goes on meanwhile. */
   perClient: 5,
   /** Over how long clients are spread, at least and at most. */
@@ -18,7 +18,7 @@ export const drainTimes = {
 const lookEveryMs = 20;
 
 /** A delay for each of `count` clients, in milliseconds and ascending: evenly spread, each at random in its slot. */
-export function leavingTimes(count: number, random: () => number = Math.random): number[] {
+function leavingTimes(count: number, random: () => number = Math.random): number[] {
   const { perClient, least, most } = drainTimes;
   const slot = Math.min(most, Math.max(least, count * perClient)) / count;
   return Array.from({ length: count }, (_, index) => Math.round((index + random()) * slot));

@@ -1,10 +1,20 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Epoch } from "@sharmo-relay/protocol";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { openEmbeddedLog } from "../log/embedded-log.ts";
-import type { Entry, EventLog, LogListener, LogSettings, LogState, NewEvent } from "../log/event-log.ts";
+import type {
+  Entry,
+  EpochRecord,
+  EventLog,
+  LogListener,
+  LogSettings,
+  LogState,
+  NewEvent,
+} from "../log/event-log.ts";
 import { Follower } from "./follower.ts";
+import { memoryLimits } from "./memory.ts";
 
 const day = 86_400_000;
 const settings: LogSettings = { dedupeMs: day, latestMax: 100, maxTypes: 100, commandTimeoutMs: 5_000 };
@@ -17,6 +27,7 @@ function event(id: string): NewEvent {
 async function setUp(
   more: Partial<LogSettings> = {},
   hand: (log: EventLog) => Partial<EventLog> = () => ({}),
+  compareMs = 20,
 ) {
   const dir = await mkdtemp(join(tmpdir(), "sharmo-follower-"));
   const log = await openEmbeddedLog({ dir, settings: { ...settings, ...more } });
@@ -29,15 +40,16 @@ async function setUp(
     },
   });
   const applied: Entry[] = [];
+  const restarts: number[] = [];
   const follower = new Follower({
     log: port,
     memory: { maxEntries: 1_000, maxBytes: 1e8 },
     latestMax: 100,
-    compareMs: 20,
+    compareMs,
     listener: {
       applied: (entry) => applied.push(entry),
       forked: () => undefined,
-      restarted: () => undefined,
+      restarted: (from) => restarts.push(from),
       holeFilled: () => undefined,
       junk: () => undefined,
       ready: () => undefined,
@@ -51,7 +63,7 @@ async function setUp(
     await log.close();
     await rm(dir, { recursive: true, force: true });
   });
-  return { log, follower, applied };
+  return { log, follower, applied, restarts };
 }
 
 describe("a node that follows the log", () => {
@@ -69,6 +81,33 @@ describe("a node that follows the log", () => {
     await follower.start();
     await log.accept(event("evt_1"), undefined);
     await vi.waitFor(() => expect(applied).toMatchObject([{ id: "evt_1" }]));
+  });
+
+  it("compares at once when announcements were interrupted", async () => {
+    let listener: LogListener | undefined;
+    const listen: EventLog["listen"] = async (given) => {
+      listener = given;
+      return async () => undefined;
+    };
+    const { follower, log, applied } = await setUp({}, () => ({ listen }), 60_000);
+    await follower.start();
+    await log.accept(event("evt_1"), undefined);
+    listener?.reconnected();
+    await vi.waitFor(() => expect(applied).toMatchObject([{ id: "evt_1" }]));
+  });
+
+  it("has what it accepted before the log's first answer in its memory, too", async () => {
+    const { follower } = await setUp();
+    await follower.accept(event("evt_1"));
+    expect(follower.tail?.memory.at(1)).toMatchObject({ id: "evt_1" });
+  });
+
+  it("answers for a duplicate once it has the event itself", async () => {
+    const { follower, log } = await setUp({}, () => ({ listen: async () => async () => undefined }), 60_000);
+    await follower.start();
+    await log.accept(event("evt_1"), undefined);
+    expect(await follower.accept(event("evt_1"))).toMatchObject({ status: "duplicate" });
+    expect(follower.tail?.memory.at(1)).toMatchObject({ id: "evt_1" });
   });
 
   it("does not count an answer that was asked for on an earlier connection", async () => {
@@ -98,6 +137,37 @@ describe("a node that follows the log", () => {
     expect(follower.tail?.history).not.toEqual([]);
   });
 
+  it("begins anew behind a hole that was trimmed, and says from where everyone has to catch up", async () => {
+    const rule = { maxAgeMs: 30 * day, maxCount: 1 };
+    const { follower, log, applied, restarts } = await setUp(
+      { retention: { default: rule, types: new Map() } },
+      () => ({ listen: async () => async () => undefined }),
+      60_000,
+    );
+    await follower.start();
+    for (let n = 0; n < 3; n++) await log.accept(event(`evt_${n}`), undefined);
+    await log.trim(100);
+    await follower.compare();
+    await vi.waitFor(() => expect(follower.tail?.position).toBe(3));
+    expect(restarts).toEqual([0]);
+    expect(applied).toEqual([]);
+    expect(follower.tail?.memory.start).toBe(3);
+  });
+
+  it("listens anew when events are stored and not announced", async () => {
+    let listening = 0;
+    const { follower, log } = await setUp({}, () => ({
+      alone: false,
+      listen: async () => {
+        listening++;
+        return async () => undefined;
+      },
+    }));
+    await follower.start();
+    await log.accept(event("evt_1"), undefined);
+    await vi.waitFor(() => expect(listening).toBe(2));
+  });
+
   it("remembers no further back than two thirds of the shortest retention, in count and in age", async () => {
     const rule = { maxAgeMs: 30 * day, maxCount: 9 };
     const { follower } = await setUp({
@@ -107,5 +177,30 @@ describe("a node that follows the log", () => {
     for (let n = 0; n < 20; n++) await follower.accept(event(`evt_${n}`));
     expect(follower.tail?.memory.length).toBe(6);
     expect(follower.tail?.memory.start).toBe(14);
+    const wanted = { maxEntries: 1_000, maxBytes: 1e8 };
+    const retention = {
+      default: { maxAgeMs: day },
+      types: new Map([["token.created", { maxAgeMs: 900_000 }]]),
+    };
+    expect(memoryLimits(wanted, retention)).toEqual({ ...wanted, maxAgeMs: 600_000 });
+  });
+
+  it("never takes up again an epoch that it saw end: the log begins another one", async () => {
+    const other: EpochRecord = { epoch: "bbbbbbbbbbbb" as Epoch, first: 1 };
+    let shown: "own" | "other" = "own";
+    const { follower } = await setUp({}, (log) => ({
+      async state(known) {
+        if (shown === "own") return log.state(known);
+        return { ...(await log.state(undefined)), history: [other] };
+      },
+    }));
+    await follower.start();
+    const own = follower.tail?.epoch;
+    shown = "other";
+    await vi.waitFor(() => expect(follower.tail?.epoch).toBe(other.epoch));
+    shown = "own";
+    await vi.waitFor(() => expect(follower.tail?.epoch).not.toBe(other.epoch));
+    expect(follower.tail?.epoch).not.toBe(own);
+    expect(follower.tail?.history.map(({ epoch }) => epoch)).toContain(own);
   });
 });

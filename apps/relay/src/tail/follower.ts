@@ -23,6 +23,7 @@ import type {
 } from "../log/event-log.ts";
 import { LogError, maxRange } from "../log/event-log.ts";
 import type { LatestTable } from "../log/latest.ts";
+import { runningEpoch } from "../log/lineage.ts";
 import { Bus } from "./bus.ts";
 import { LatestValues } from "./latest-values.ts";
 import { type MemoryLimits, memoryLimits } from "./memory.ts";
@@ -247,7 +248,11 @@ export class Follower {
       const { connection } = this.#bus;
       try {
         if (this.#tail === undefined || this.#latest.stale) await this.#loadLatest();
-        const state = await this.#log.state(this.#tail?.known());
+        let state = await this.#log.state(this.#tail?.known());
+        const { epoch } = runningEpoch(state.history);
+        // a server that was left and is the master again: what it gives out must have a name of its own
+        if (this.#repair.dead.some((branch) => branch.epoch === epoch))
+          state = await this.#log.state({ epoch, sequence: state.head + 1 });
         // asked on an earlier connection, perhaps of a demoted master: ask again (M)
         if (connection !== this.#bus.connection) continue;
         this.#takeOver(state);

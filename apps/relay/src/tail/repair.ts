@@ -35,7 +35,7 @@ export interface RepairOptions {
   readonly timing?: RepairTiming;
 }
 
-export interface RepairListener {
+interface RepairListener {
   /** So many events are in the log again that a failover had lost. */
   putBack(count: number): void;
   /** Events of this range are known to no node that is left. */

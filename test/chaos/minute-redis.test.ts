@@ -1,0 +1,6 @@
+import { expect } from "vitest";
+import { aMinuteOfChaos } from "./minute.test-suite.ts";
+
+aMinuteOfChaos("redis", "5", ({ faults }) => {
+  expect(faults.counts.node_kill).toBeGreaterThan(0);
+});
