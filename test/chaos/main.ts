@@ -35,7 +35,8 @@ switch (parsed.kind) {
     if (options.json !== undefined) await writeFile(options.json, jsonOf(outcome));
     const clean = outcome.verdict.violations.length === 0;
     if (clean && options.output === undefined) await rm(outcome.outputDir, { recursive: true, force: true });
-    process.exitCode = clean ? 0 : 1;
+    // whatever a run that went wrong may have left open
+    process.stdout.write("", () => process.exit(clean ? 0 : 1));
   }
 }
 

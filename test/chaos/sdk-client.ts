@@ -69,7 +69,8 @@ export class SdkClient implements Client {
       const at = Date.now();
       const says = `${state}: ${message}`;
       // the seconds to the next attempt are in it: one line for each attempt
-      if (says !== said) for (const { notes } of this.#handlers) notes.add({ kind: "status", at, state: says });
+      if (says !== said)
+        for (const { notes } of this.#handlers) notes.add({ kind: "status", at, state: says });
       said = says;
       const is = state === "live" || state === "catching_up";
       if (is === was) return;
