@@ -28,6 +28,7 @@ async function setUp(
   more: Partial<LogSettings> = {},
   hand: (log: EventLog) => Partial<EventLog> = () => ({}),
   compareMs = 20,
+  options: { readonly replacedMs?: number } = {},
 ) {
   const dir = await mkdtemp(join(tmpdir(), "sharmo-follower-"));
   const log = await openEmbeddedLog({ dir, settings: { ...settings, ...more } });
@@ -46,6 +47,7 @@ async function setUp(
     memory: { maxEntries: 1_000, maxBytes: 1e8 },
     latestMax: 100,
     compareMs,
+    ...options,
     listener: {
       applied: (entry) => applied.push(entry),
       forked: () => undefined,
@@ -185,22 +187,32 @@ describe("a node that follows the log", () => {
     expect(memoryLimits(wanted, retention)).toEqual({ ...wanted, maxAgeMs: 600_000 });
   });
 
-  it("never takes up again an epoch that it saw end: the log begins another one", async () => {
+  it("waits while a master answers that was replaced; if it stays, the log begins another epoch there", async () => {
     const other: EpochRecord = { epoch: "bbbbbbbbbbbb" as Epoch, first: 1 };
     let shown: "own" | "other" = "own";
-    const { follower } = await setUp({}, (log) => ({
-      async state(known) {
-        if (shown === "own") return log.state(known);
-        return { ...(await log.state(undefined)), history: [other] };
-      },
-    }));
+    const { follower } = await setUp(
+      {},
+      (log) => ({
+        async state(known) {
+          if (shown === "own") return log.state(known);
+          return { ...(await log.state(undefined)), history: [other] };
+        },
+      }),
+      20,
+      { replacedMs: 300 },
+    );
     await follower.start();
     const own = follower.tail?.epoch;
     shown = "other";
     await vi.waitFor(() => expect(follower.tail?.epoch).toBe(other.epoch));
     shown = "own";
+    expect(await follower.compare()).toBe(false);
+    await expect(follower.accept(event("evt_lost"))).rejects.toMatchObject({ code: "unavailable" });
+    expect(follower.tail?.epoch).toBe(other.epoch);
     await vi.waitFor(() => expect(follower.tail?.epoch).not.toBe(other.epoch));
     expect(follower.tail?.epoch).not.toBe(own);
     expect(follower.tail?.history.map(({ epoch }) => epoch)).toContain(own);
+    // what it took meanwhile was answered with an error, and came along all the same
+    expect(follower.tail?.position).toBe(1);
   });
 });

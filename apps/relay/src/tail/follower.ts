@@ -7,7 +7,7 @@
  *                                │   ▲
  *                          answer missing or a hole that stays open: not in step, readiness says why
  */
-import type { Epoch, Position, Sequence } from "@sharmo-relay/protocol";
+import { type Epoch, formatCursor, type Position, type Sequence } from "@sharmo-relay/protocol";
 import type {
   Accepted,
   Announcement,
@@ -62,10 +62,14 @@ export interface FollowerOptions {
   readonly memory: Omit<MemoryLimits, "maxAgeMs">;
   readonly latestMax: number;
   readonly compareMs?: number;
+  /** Default 20,000. */
+  readonly replacedMs?: number;
 }
 
 /** A node that heard nothing of the log for this long refuses handshakes. */
 const outOfStepMs = 5_000;
+/** How long a master that was replaced has to learn of it. */
+const replacedMs = 20_000;
 /** How long other nodes have after an epoch change to tell the log of branches they know. */
 const unknownEpochGraceMs = 5_000;
 
@@ -80,6 +84,8 @@ export class Follower {
   readonly #repair: Repair;
   #tail: Tail | undefined;
   #lastState: LogState | undefined;
+  /** Since when a master answers that was replaced. */
+  #leftSince: number | undefined;
   /** The running epoch: when this node met it, and whether it was the first it met. */
   #epochSeen: { readonly epoch: Epoch; readonly at: number; readonly first: boolean } | undefined;
   #lastAnswerAt = Number.NEGATIVE_INFINITY;
@@ -147,6 +153,11 @@ export class Follower {
     if (this.#tail === undefined && !(await this.compare()))
       throw new LogError("unavailable", "the event log has not answered yet");
     const accepted = await this.#log.accept(event, this.#tail?.known());
+    if (accepted.status === "accepted" && this.#hasLeft(accepted.epoch)) {
+      // it goes with the master that was replaced: the one that is the master now is offered it
+      this.#repair.orphaned(accepted.entry, formatCursor(accepted.epoch, accepted.entry.sequence));
+      throw replaced();
+    }
     if (accepted.status === "accepted") {
       this.#hear({ epoch: accepted.epoch, sequence: accepted.entry.sequence, entry: accepted.entry }, true);
     }
@@ -248,11 +259,7 @@ export class Follower {
       const { connection } = this.#bus;
       try {
         if (this.#tail === undefined || this.#latest.stale) await this.#loadLatest();
-        let state = await this.#log.state(this.#tail?.known());
-        const { epoch } = runningEpoch(state.history);
-        // a server that was left and is the master again: what it gives out must have a name of its own
-        if (this.#repair.dead.some((branch) => branch.epoch === epoch))
-          state = await this.#log.state({ epoch, sequence: state.head + 1 });
+        const state = await this.#notLeft(await this.#log.state(this.#tail?.known()));
         // asked on an earlier connection, perhaps of a demoted master: ask again (M)
         if (connection !== this.#bus.connection) continue;
         this.#takeOver(state);
@@ -263,6 +270,25 @@ export class Follower {
       }
     }
     return false;
+  }
+
+  #hasLeft(epoch: Epoch): boolean {
+    return this.#repair.dead.some((branch) => branch.epoch === epoch);
+  }
+
+  /**
+   * A failover begins a new epoch. Whoever answers with one that this node saw end is a master that was replaced and
+   * does not know it yet: rejects. If it stays, it is the master again, and what it gives out gets a name of its own.
+   */
+  async #notLeft(state: LogState): Promise<LogState> {
+    const { epoch } = runningEpoch(state.history);
+    if (!this.#hasLeft(epoch)) {
+      this.#leftSince = undefined;
+      return state;
+    }
+    this.#leftSince ??= performance.now();
+    if (performance.now() - this.#leftSince < (this.#options.replacedMs ?? replacedMs)) throw replaced();
+    return this.#log.state({ epoch, sequence: state.head + 1 });
   }
 
   #takeOver(state: LogState): void {
@@ -424,6 +450,10 @@ export class Follower {
     await this.#inFlight;
     await this.#filling;
   }
+}
+
+function replaced(): LogError {
+  return new LogError("unavailable", "the server that answers was replaced as the master of the event log");
 }
 
 const maxEarly = 1_024;
