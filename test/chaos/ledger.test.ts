@@ -22,6 +22,8 @@ function posted(id: string, cursor: string, rest: Partial<Posted> = {}): Posted 
 }
 
 const stored = (id: string, cursor: string): Stored => ({ id, cursor, bytesHash: `bytes of ${id}` });
+const postedAt = (all: readonly Stored[]): Map<string, Posted> =>
+  new Map(all.map(({ id, cursor }) => [id, posted(id, cursor)]));
 const began = (cursor: string): Sight => ({ kind: "began", at: 2, cursor });
 
 function got(
@@ -164,6 +166,16 @@ describe("a history without fault", () => {
     expect(violations).toEqual([]);
     expect(figures.owed).toBe(1);
     expect(kinds(history([began(`${one}-1`), got("c", `${one}-3`)], put))).toEqual(["missing"]);
+  });
+
+  it("counts a beginning beyond the end that its epoch was cut to as that end", () => {
+    const put = {
+      stored: [stored("a", `${one}-1`), stored("b", `${two}-2`), stored("c", `${two}-3`)],
+      forks: true,
+    };
+    // it began at the fifth event of a branch of which one is left
+    const { figures } = judge(history([began(`${one}-5`)], { ...put, posted: postedAt(put.stored) }));
+    expect(figures.owed).toBe(2);
   });
 
   it("has who asked for too much refused", () => {

@@ -142,6 +142,7 @@ export function planFaults(options: PlanOptions, random: Random): Fault[] {
     }
   };
   const failovers = lane("failover", failoverChoices, 1, [8_000, 40_000]);
+  // so early that no node can have died before: of what they knew then, all that was accepted
   const emptied: Fault = { lane: "failover", kind: "log_empty", at: 8_000, forMs: 500, target: 0, to: 0 };
   const forks = [...(hasReplicas(log) ? failovers : []), ...(empty ? [emptied] : [])];
   const ofLog = lane("log", logChoices[log], nodes, log === "embedded" ? [15_000, 25_000] : [2_500, 6_000]);
@@ -156,8 +157,6 @@ const hasReplicas = (log: LogKind): boolean => log === "sentinel" || log === "cl
 
 /** Whether a death and what can lose writes, each with all the time it can take, are `knownFor` apart. */
 function areApart(death: Fault, fork: Fault): boolean {
-  // of what is lost early, nodes know all only if they were there from the beginning
-  if (fork.kind === "log_empty" && death.at < fork.at) return false;
   return death.at >= endOf(fork) + knownFor || endOf(death) + knownFor <= fork.at;
 }
 

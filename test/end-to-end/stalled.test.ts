@@ -174,14 +174,17 @@ describe("readers that take nothing while 50 MB are published", () => {
     const usual = await calm.end();
     const goOn = pauseReading(client);
     const hard = watchMemory(relay);
-    const reading = Array.from({ length: 120 }, read);
+    const answers = Promise.all(Array.from({ length: 120 }, read));
+    // looked at in the end; should the test fail before, that is what is told
+    answers.catch(() => undefined);
     // others are served meanwhile
     const reader = await follow(relay);
     await publish(relay, 24);
     await until(() => reader.got.length === 24);
-    expect((await hard.end()) - usual).toBeLessThan(20 * MiB);
+    // the answers themselves would be some 360 MiB
+    expect((await hard.end()) - usual).toBeLessThan(60 * MiB);
     goOn();
-    for (const answer of await Promise.all(reading)) expect(answer).toMatchObject({ ok: true });
+    for (const answer of await answers) expect(answer).toMatchObject({ ok: true });
   });
 });
 
