@@ -6,9 +6,11 @@ import { startCluster } from "./redis-cluster.test-helper.ts";
 import { failoverTests } from "./redis-failover.test-suite.ts";
 import type { RedisGroup } from "./redis-group.test-helper.ts";
 import { slot } from "./redis-guide.ts";
-import { accepted, open, redisHarness } from "./redis-log.test-harness.ts";
+import { accepted, endWithTest, open, redisHarness } from "./redis-log.test-harness.ts";
 import type { RedisServer } from "./redis-server.test-helper.ts";
 import { until } from "./until.test-helper.ts";
+
+endWithTest();
 
 describe("a Redis Cluster", () => {
   failoverTests(() => startCluster());

@@ -6,19 +6,19 @@ import { acceptAll, newEvent, readAll, sequencesOf, upTo } from "./contract.test
 import type { Announcement, EventLog } from "./event-log.ts";
 import { epochAt, knowsEpoch, runningEpoch } from "./lineage.ts";
 import { loseWrites, type RedisGroup } from "./redis-group.test-helper.ts";
-import { accepted, endWithTest, lines, open, refusal } from "./redis-log.test-harness.ts";
+import { accepted, lines, open, refusal } from "./redis-log.test-harness.ts";
 import { until } from "./until.test-helper.ts";
 
 /** From the moment the others name a new master until the log uses it. */
 const followMs = 6_000;
 
+/** The file that calls it ends what tests leave: `endWithTest`. */
 export function failoverTests(start: () => Promise<RedisGroup>): void {
   let group: RedisGroup;
   beforeAll(async () => {
     group = await start();
   });
   afterAll(() => group.stop());
-  endWithTest();
 
   // Sentinels that do not agree on who of them acts try again only after seconds.
   describe("a failover in the middle of the flow", { timeout: 60_000 }, () => {

@@ -1,10 +1,12 @@
 /** The Redis log behind real Sentinels. */
 import { describe, expect, it } from "vitest";
 import { failoverTests } from "./redis-failover.test-suite.ts";
-import { accepted, lines, open, refusal, start } from "./redis-log.test-harness.ts";
+import { accepted, endWithTest, lines, open, refusal, start } from "./redis-log.test-harness.ts";
 import { masterName, startSentinel } from "./redis-sentinel.test-helper.ts";
 import { freePort } from "./redis-server.test-helper.ts";
 import { until } from "./until.test-helper.ts";
+
+endWithTest();
 
 describe("Redis behind Sentinels", () => {
   failoverTests(() => startSentinel());
