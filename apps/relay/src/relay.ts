@@ -52,7 +52,7 @@ const commandTimeoutMs = 1_500;
 /** How long webhooks that are being received, and what a failover lost just before, may take once it is to stop. */
 const finishMs = 5_000;
 /** How long the parts may take to close: whoever ends the process will not wait for more than ten seconds in all. */
-const closeMs = 2_000;
+const closeMs = 1_000;
 
 /**
  * Starts a relay. Rejects with a `LogError` if the log cannot be used, or with the listener's own error if the port

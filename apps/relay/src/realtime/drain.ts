@@ -6,11 +6,14 @@ import type { Hub, Member } from "../fanout/hub.ts";
 
 /** All in milliseconds. */
 const drainTimes = {
-  /** A handshake costs another node one to three milliseconds of CPU, and live delivery there goes on meanwhile. */
-  perClient: 5,
+  /**
+   * A handshake costs another node one to three milliseconds of CPU, which may have just started, and live delivery
+   * there goes on meanwhile: at 5 ms a client, handshakes queued for seconds.
+   */
+  perClient: 10,
   /** Over how long clients are spread, at least and at most. */
   least: 200,
-  most: 6_000,
+  most: 7_000,
   /** Whoever has not left this long after its time is closed; and cut off after that once more. */
   grace: 500,
 };
@@ -24,7 +27,7 @@ function leavingTimes(count: number, random: () => number = Math.random): number
   return Array.from({ length: count }, (_, index) => Math.round((index + random()) * slot));
 }
 
-/** Resolves when nobody is connected any more, at once if nobody is; after about seven seconds at the latest. */
+/** Resolves when nobody is connected any more, at once if nobody is; after about eight seconds at the latest. */
 export function drainClients(hub: Pick<Hub, "connections">): Promise<void> {
   const begun = performance.now();
   /** When each was asked to leave, in milliseconds after the beginning. */
