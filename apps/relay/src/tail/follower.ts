@@ -25,6 +25,7 @@ import { LogError, maxRange } from "../log/event-log.ts";
 import type { LatestTable } from "../log/latest.ts";
 import { runningEpoch } from "../log/lineage.ts";
 import { Bus } from "./bus.ts";
+import { EpochWatch } from "./epoch-watch.ts";
 import { LatestValues } from "./latest-values.ts";
 import { type MemoryLimits, memoryLimits } from "./memory.ts";
 import { Pages } from "./pages.ts";
@@ -68,8 +69,6 @@ export interface FollowerOptions {
 
 /** A node that heard nothing of the log for this long refuses handshakes. */
 const outOfStepMs = 5_000;
-/** How long a master that was replaced has to learn of it. */
-const replacedMs = 20_000;
 /** How long other nodes have after an epoch change to tell the log of branches they know. */
 const unknownEpochGraceMs = 5_000;
 
@@ -77,6 +76,7 @@ export class Follower {
   readonly #log: EventLog;
   readonly #listener: FollowerListener;
   readonly #options: FollowerOptions;
+  readonly #epochs: EpochWatch;
   readonly #compareMs: number;
   readonly pages: Pages;
   readonly #latest: LatestValues;
@@ -84,10 +84,6 @@ export class Follower {
   readonly #repair: Repair;
   #tail: Tail | undefined;
   #lastState: LogState | undefined;
-  /** Since when a master answers that was replaced. */
-  #leftSince: number | undefined;
-  /** The running epoch: when this node met it, and whether it was the first it met. */
-  #epochSeen: { readonly epoch: Epoch; readonly at: number; readonly first: boolean } | undefined;
   #lastAnswerAt = Number.NEGATIVE_INFINITY;
   #lastError: Reason = { code: "starting", message: "the log has not answered yet" };
   #blocked: string | undefined;
@@ -101,6 +97,7 @@ export class Follower {
     this.#log = options.log;
     this.#listener = options.listener;
     this.#options = options;
+    this.#epochs = new EpochWatch(options.replacedMs);
     this.#compareMs = options.compareMs ?? 1_000;
     this.#latest = new LatestValues(options.latestMax);
     this.#bus = new Bus(options.log, {
@@ -222,7 +219,9 @@ export class Follower {
     if (!(await this.compare())) return { kind: "unavailable" };
     const again = this.placeNow(cursor);
     if (again.kind !== "unknown_epoch" || this.#log.alone) return again;
-    return this.#epochAge() >= unknownEpochGraceMs ? again : { kind: "unavailable" };
+    return this.#epochs.ageMs(this.#lastState?.epochAgeMs ?? 0) >= unknownEpochGraceMs
+      ? again
+      : { kind: "unavailable" };
   }
 
   /** As `place`, from what is known now. */
@@ -238,14 +237,6 @@ export class Follower {
       this.#inFlight = undefined;
     });
     return this.#inFlight;
-  }
-
-  /** For how long the running epoch has run, at least; by no clock that can be set, if this node saw it begin. */
-  #epochAge(): number {
-    const seen = this.#epochSeen;
-    if (seen === undefined) return 0;
-    const here = performance.now() - seen.at;
-    return seen.first ? Math.max(here, this.#lastState?.epochAgeMs ?? 0) : here;
   }
 
   /** The log's clock, by which retention goes: that of this machine may be set. */
@@ -276,19 +267,17 @@ export class Follower {
     return this.#repair.dead.some((branch) => branch.epoch === epoch);
   }
 
-  /**
-   * A failover begins a new epoch. Whoever answers with one that this node saw end is a master that was replaced and
-   * does not know it yet: rejects. If it stays, it is the master again, and what it gives out gets a name of its own.
-   */
+  /** Rejects while a master answers that was replaced; if it stays, what it gives out gets a name of its own. */
   async #notLeft(state: LogState): Promise<LogState> {
     const { epoch } = runningEpoch(state.history);
-    if (!this.#hasLeft(epoch)) {
-      this.#leftSince = undefined;
-      return state;
+    switch (this.#epochs.judge(this.#hasLeft(epoch))) {
+      case "running":
+        return state;
+      case "replaced":
+        throw replaced();
+      case "returned":
+        return this.#log.state({ epoch, sequence: state.head + 1 });
     }
-    this.#leftSince ??= performance.now();
-    if (performance.now() - this.#leftSince < (this.#options.replacedMs ?? replacedMs)) throw replaced();
-    return this.#log.state({ epoch, sequence: state.head + 1 });
   }
 
   #takeOver(state: LogState): void {
@@ -298,10 +287,7 @@ export class Follower {
     const tail = this.#tail;
     if (tail === undefined) return;
     tail.takeOver(state.history, state.head);
-    if (this.#epochSeen?.epoch !== tail.epoch) {
-      const first = this.#epochSeen === undefined;
-      this.#epochSeen = { epoch: tail.epoch, at: performance.now(), first };
-    }
+    this.#epochs.running(tail.epoch);
     this.#repair.compared(state);
     this.#bus.compared(tail, state.head);
     tail.tryAgain();
