@@ -10,9 +10,13 @@ import { makeEvent, post, postTo } from "../support/webhook.ts";
 
 const everything = { scope: "events:*" };
 
-describe("a stock socket.io-client", () => {
+/** The protocol is the same whether live frames are written straight to the sockets or through Engine.IO alone. */
+describe.each(["on", "off"])("a stock socket.io-client, with RELAY_DIRECT_WRITES=%s", (direct) => {
+  const start = (options: Parameters<typeof startNode>[0] = {}): ReturnType<typeof startNode> =>
+    startNode({ ...options, env: { RELAY_DIRECT_WRITES: direct, ...options.env } });
+
   it("gets a live event with its cursor after it subscribed", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const client = await connect(url, await token(everything));
     const ack = await client.request("subscribe", { topics: ["token.price_changed"] });
     expect(ack).toMatchObject({ ok: true, state: "live", recovered: true, topics: ["token.price_changed"] });
@@ -27,29 +31,29 @@ describe("a stock socket.io-client", () => {
   });
 
   it("gets the bytes that Sharmo sent, number for number, live and in catch-up and read", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const client = await connect(url, await token(everything));
     const raw: string[] = [];
     client.socket.io.engine.on("packet", ({ data }: { data?: unknown }) => raw.push(String(data)));
-    const start = await client.request("subscribe", { topics: ["token.*"] });
+    const begun = await client.request("subscribe", { topics: ["token.*"] });
     const body =
       '{"id":"evt_raw","type":"token.created","created_at":"2026-01-01T00:00:00Z","data":{"token_id":12345678901234567890,"price":10.50}}';
     expect((await postTo(url, Buffer.from(body))).status).toBe(200);
     await until(() => client.got.length === 1);
-    await client.request("subscribe", { topics: ["token.*"], since: start["cursor"] });
+    await client.request("subscribe", { topics: ["token.*"], since: begun["cursor"] });
     await until(() => client.got.length === 2);
-    await client.request("read", { topics: ["token.*"], since: start["cursor"] });
+    await client.request("read", { topics: ["token.*"], since: begun["cursor"] });
     expect(raw.filter((text) => text.includes(body))).toHaveLength(3);
     const narrow = await client.request("subscribe", {
       topics: ["token.created?token_id=12345678901234567890"],
-      since: start["cursor"],
+      since: begun["cursor"],
     });
     expect(narrow).toMatchObject({ ok: true });
     await until(() => client.got.length === 3);
   });
 
   it("is told by name which topics do not parse, are too many, or are not granted", async () => {
-    const { url } = await startNode({ env: { RELAY_MAX_TOPICS: "3" } });
+    const { url } = await start({ env: { RELAY_MAX_TOPICS: "3" } });
     const client = await connect(url, await token({ scope: "events:token.*" }));
     const ask = async (topics: unknown): Promise<unknown> => client.request("subscribe", { topics });
     expect(await ask(["token.created", "Token Created"])).toMatchObject({
@@ -76,7 +80,7 @@ describe("a stock socket.io-client", () => {
   });
 
   it("is refused with a reason when its token is missing, wrong, expired, or of another protocol", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const refusal = async (auth: Record<string, unknown>): Promise<unknown> => {
       const { socket } = open(url, auth);
       return new Promise((resolve) => {
@@ -95,7 +99,7 @@ describe("a stock socket.io-client", () => {
   });
 
   it("may not connect from a page of another origin", async () => {
-    const { url } = await startNode({ env: { RELAY_ALLOWED_ORIGINS: "https://app.example.com" } });
+    const { url } = await start({ env: { RELAY_ALLOWED_ORIGINS: "https://app.example.com" } });
     const auth = { token: await token() };
     const stranger = open(url, auth, { extraHeaders: { origin: "https://evil.example.com" } });
     await new Promise((resolve) => stranger.socket.on("connect_error", resolve));
@@ -131,15 +135,15 @@ describe("a stock socket.io-client", () => {
         request.on("error", reject);
       });
     };
-    const { url } = await startNode();
+    const { url } = await start();
     expect(await upgrade(url, { origin: "https://evil.example.com" })).toBe(403);
     expect(await upgrade(url, { origin: url })).toBe(101);
-    const without = await startNode({ redisUrl: "redis://127.0.0.1:1", early: true });
+    const without = await start({ redisUrl: "redis://127.0.0.1:1", early: true });
     expect(await upgrade(without.url, {})).toBe(503);
   });
 
   it("is closed when its token expires, and stays when it renews in place", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const leaving = await connect(url, await token({ lifetime: 2 }));
     const staying = await connect(url, await token({ lifetime: 2 }));
     const other = await staying.request("authenticate", { token: await token({ sub: "somebody else" }) });
@@ -154,7 +158,7 @@ describe("a stock socket.io-client", () => {
   });
 
   it("loses at once what a renewed token does not grant", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const client = await connect(url, await token(everything));
     await client.request("subscribe", { topics: ["transaction.*", "token.created"] });
     const renewed = await client.request("authenticate", { token: await token() });
@@ -166,7 +170,7 @@ describe("a stock socket.io-client", () => {
   });
 
   it("ends a subscription by its name or its topics, and gets nothing of it after the ack", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const client = await connect(url, await token(everything));
     const first = await client.request("subscribe", { topics: ["token.created"] });
     await client.request("subscribe", { topics: ["property.created", "user.registered"] });
@@ -186,7 +190,7 @@ describe("a stock socket.io-client", () => {
   });
 
   it("survives junk: the process goes on and other clients notice nothing", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const good = await connect(url, await token(everything));
     await good.request("subscribe", { topics: ["*"] });
     const bad = await connect(url, await token());
@@ -232,7 +236,7 @@ describe("a stock socket.io-client", () => {
   });
 
   it("is told how far it is at least every five seconds, also when nothing happens", async () => {
-    const { url } = await startNode();
+    const { url } = await start();
     const client = await connect(url, await token(everything));
     await client.request("subscribe", { topics: ["*"] });
     await until(() => client.notices.some(({ name }) => name === "relay.cursor"), { within: 5_000 });

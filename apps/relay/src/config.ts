@@ -48,6 +48,10 @@ export interface Config {
     readonly maxBufferedBytes: number;
     /** A client that takes nothing for so long is closed. */
     readonly stallLimitMs: number;
+    /** How long a live event may wait for others before one write takes them to a busy socket. */
+    readonly gatherMs: number;
+    /** False: sockets are written to through Engine.IO alone. */
+    readonly directWrites: boolean;
     /** Most topics of one connection. */
     readonly maxTopics: number;
     /** Events this node keeps in memory for those who come back. */
@@ -233,6 +237,17 @@ function readRealtime(reader: ConfigReader): Config["realtime"] {
       fallback: 60_000,
       example: "60s",
     }),
+    gatherMs: reader.read("RELAY_GATHER_MS", {
+      form: forms.wholeNumber(0, 1_000),
+      fallback: 10,
+      example: "10",
+    }),
+    directWrites:
+      reader.read("RELAY_DIRECT_WRITES", {
+        form: forms.oneOf("on", "off"),
+        fallback: "on",
+        example: "on",
+      }) === "on",
     maxTopics: reader.read("RELAY_MAX_TOPICS", {
       form: forms.wholeNumber(1, 10_000),
       fallback: 100,

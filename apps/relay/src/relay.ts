@@ -12,7 +12,9 @@ import { createDevTokens } from "./auth/dev-token.ts";
 import { createTokenVerifier } from "./auth/tokens.ts";
 import type { Config } from "./config.ts";
 import type { DevSecrets } from "./dev-secrets.ts";
+import { Gathering } from "./fanout/gathering.ts";
 import { Hub } from "./fanout/hub.ts";
+import type { Writing } from "./fanout/socket-writer.ts";
 import { StallWatch } from "./fanout/stalls.ts";
 import { apiNode, fanoutNode } from "./fanout-node.ts";
 import { type Handle, listen, portOf, route } from "./http.ts";
@@ -66,10 +68,12 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
   try {
     const page = options.page === undefined ? undefined : await loadStatic(options.page);
     const follower = createFollower(config, log, logger, metrics, () => hub);
-    const hub = new Hub(fanoutNode(follower), metrics.fanout);
+    const gathering = new Gathering(config.realtime.gatherMs);
+    const hub = new Hub(fanoutNode(follower), metrics.fanout, gathering);
     closers.push(
       () => follower.close(),
       () => hub.close(),
+      () => gathering.close(),
     );
     metrics.watch({
       head: () => follower.tail?.heard ?? 0,
@@ -105,6 +109,7 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
     const realtime = {
       settings: config.realtime,
       hub,
+      writing: writing(config, gathering, logger),
       tokens,
       inStep: () => follower.inStep(),
       draining: () => draining,
@@ -176,6 +181,18 @@ async function openLog(config: Config, logger: Logger): Promise<EventLog> {
   }
   const { openEmbeddedLog } = await import("./log/embedded-log.ts");
   return openEmbeddedLog({ dir: config.dataDir, settings });
+}
+
+function writing(config: Config, gathering: Gathering, logger: Logger): Writing {
+  let told = false;
+  return {
+    gathering,
+    direct: config.realtime.directWrites,
+    unexpected: () => {
+      if (!told) logger.warn("Engine.IO or ws is not as this relay knows it; frames take the slower way");
+      told = true;
+    },
+  };
 }
 
 function createFollower(

@@ -4,8 +4,6 @@
  */
 import {
   allows,
-  type Delivery,
-  type EventMeta,
   type GapReason,
   type Sequence,
   type SubscriptionId,
@@ -14,7 +12,7 @@ import {
 import type { Principal } from "../auth/principal.ts";
 import type { EventEntry, LogRange, LostEntry } from "../log/event-log.ts";
 import type { Fork } from "../tail/tail.ts";
-import { type LiveFrame, storedMeta } from "./frames.ts";
+import type { Frame } from "./frames.ts";
 import { gapOf, lostGap, lostTo, type MissingPart } from "./gaps.ts";
 import type { Hub, Member } from "./hub.ts";
 import type { Sink } from "./sink.ts";
@@ -29,6 +27,7 @@ import {
   positionOf,
   type Subscription,
   shown,
+  tailing,
   takePage,
   wanted,
 } from "./subscription.ts";
@@ -39,14 +38,24 @@ const burst = 128;
 /** Pause before a page that could not be read is asked for again, in milliseconds. */
 const retryReadMs = { least: 300, most: 1_500 };
 
+/** Made once for all connections: each has a first subscription. */
+const names: SubscriptionId[] = [];
+
+function nameOf(count: number): SubscriptionId {
+  const known = names[count];
+  if (known !== undefined) return known;
+  const name = `s${count}` as SubscriptionId;
+  if (count < 100) names[count] = name;
+  return name;
+}
+
 export class Connection implements Member {
   readonly hub: Hub;
   readonly sink: Sink;
+  reached = 0;
   readonly #maxBuffered: number;
   #principal: Principal;
   #subscriptions = new Map<SubscriptionId, Subscription>();
-  /** Which subscription holds a topic: never more than one. */
-  #held = new Map<string, SubscriptionId>();
   #count = 0;
   /** Subscriptions that are being opened. */
   #opening = 0;
@@ -55,7 +64,7 @@ export class Connection implements Member {
   #closed = false;
   #pumping = false;
   #awaitingDrain = false;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  #timers: Set<NodeJS.Timeout> | undefined;
 
   constructor(hub: Hub, sink: Sink, principal: Principal, maxBuffered: number) {
     this.hub = hub;
@@ -74,22 +83,26 @@ export class Connection implements Member {
   }
 
   get topicCount(): number {
-    return this.#held.size;
+    let count = 0;
+    for (const { topics } of this.#subscriptions.values()) count += topics.length;
+    return count;
   }
 
   get subscriptions(): readonly Subscription[] {
     return [...this.#subscriptions.values()];
   }
 
-  holder(topic: Topic): Subscription | undefined {
-    const id = this.#held.get(topic.name);
-    return id === undefined ? undefined : this.#subscriptions.get(id);
+  /** Which subscription holds a topic: never more than one. */
+  holder({ name }: Topic): Subscription | undefined {
+    for (const subscription of this.#subscriptions.values())
+      if (subscription.topics.some((topic) => topic.name === name)) return subscription;
+    return undefined;
   }
 
   /** A new name; the subscription itself comes with `open`. */
   nextId(): SubscriptionId {
     this.#count++;
-    return `s${this.#count}` as SubscriptionId;
+    return nameOf(this.#count);
   }
 
   /** Until `work` is done no cursor is told: the subscription that it opens may begin before it. */
@@ -110,7 +123,6 @@ export class Connection implements Member {
     this.drop(subscription.topics);
     this.#subscriptions.set(subscription.id, subscription);
     if (subscription.had.length > 0) this.#rewound = true;
-    for (const topic of subscription.topics) this.#held.set(topic.name, subscription.id);
     if (subscription.state.kind === "tailing") this.hub.join(this, subscription.topics);
     this.hub.observe.subscriptions(1);
     this.pump();
@@ -122,7 +134,6 @@ export class Connection implements Member {
     for (const subscription of this.subscriptions) {
       const gone = subscription.topics.filter((topic) => names.has(topic.name));
       if (gone.length === 0) continue;
-      for (const topic of gone) this.#held.delete(topic.name);
       if (subscription.state.kind === "tailing") this.hub.leave(this, gone);
       if (gone.length === subscription.topics.length) {
         this.#subscriptions.delete(subscription.id);
@@ -152,7 +163,7 @@ export class Connection implements Member {
     return refused.map((topic) => topic.name);
   }
 
-  live(frame: LiveFrame): boolean {
+  live(frame: Frame): boolean {
     if (this.#rewound && !this.#someLacks(frame.entry)) return false;
     if (this.sink.buffered() > this.#maxBuffered) {
       this.hub.observe.lagged();
@@ -224,7 +235,7 @@ export class Connection implements Member {
     if (this.#closed) return;
     for (const { topics } of this.subscriptions) this.drop(topics);
     this.#closed = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const timer of this.#timers ?? []) clearTimeout(timer);
     this.hub.remove(this);
   }
 
@@ -255,7 +266,7 @@ export class Connection implements Member {
 
   #join(subscription: Subscription): void {
     this.hub.join(this, subscription.topics);
-    this.#set(at(subscription, { kind: "tailing" }));
+    this.#set(at(subscription, tailing));
     this.sink.notice("relay.caught_up", {
       subscription: subscription.id,
       cursor: this.hub.cursorAt(this.hub.node.position),
@@ -263,9 +274,8 @@ export class Connection implements Member {
   }
 
   #show(subscription: Subscription, values: readonly EventEntry[]): void {
-    for (const entry of values) {
-      this.sink.event(entry, copyMeta(entry, subscription.id, "snapshot"));
-    }
+    const { copies } = this.hub;
+    this.sink.page(values.map((entry) => copies.of(entry, subscription.id, "snapshot", undefined)));
     this.hub.observe.delivered(values.length, "snapshot");
     const next = shown(subscription, values.length);
     this.#set(next);
@@ -315,7 +325,7 @@ export class Connection implements Member {
     if (this.#closed) return;
     const timer = setTimeout(
       () => {
-        this.#timers.delete(timer);
+        this.#timers?.delete(timer);
         const subscription = this.#subscriptions.get(id);
         const state = subscription?.state;
         if (subscription === undefined || state?.kind !== "catching_up") return;
@@ -324,21 +334,28 @@ export class Connection implements Member {
       },
       retryReadMs.least + Math.random() * (retryReadMs.most - retryReadMs.least),
     );
+    this.#timers ??= new Set();
     this.#timers.add(timer);
   }
 
-  #send(subscription: Subscription, entries: readonly Item[]): void {
+  #send(subscription: Subscription, items: readonly Item[]): void {
+    let frames: Frame[] = [];
     let count = 0;
-    for (const entry of entries) {
-      if (entry.kind === "lost") {
-        this.#tellLost(subscription, entry);
-        continue;
+    const send = (): void => {
+      if (frames.length > 0) this.sink.page(frames);
+      count += frames.length;
+      frames = [];
+    };
+    for (const item of items) {
+      if (item.kind === "lost") {
+        send();
+        this.#tellLost(subscription, item);
+      } else if (!subscription.conflate || !this.hub.node.replaced(item)) {
+        const cursor = this.hub.cursorAt(item.sequence);
+        frames.push(this.hub.copies.of(item, subscription.id, "catch_up", cursor));
       }
-      if (subscription.conflate && this.hub.node.replaced(entry)) continue;
-      const cursor = this.hub.cursorAt(entry.sequence);
-      this.sink.event(entry, { ...copyMeta(entry, subscription.id, "catch_up"), cursor });
-      count++;
     }
+    send();
     this.hub.observe.delivered(count, "catch_up");
   }
 
@@ -379,8 +396,4 @@ export class Connection implements Member {
     const { epoch, history, position, memoryStart } = this.hub.node;
     return { epoch, history, position, memoryStart };
   }
-}
-
-function copyMeta(entry: EventEntry, subscription: SubscriptionId, delivery: Delivery): EventMeta {
-  return { ...storedMeta(entry), subscription, delivery };
 }

@@ -9,6 +9,7 @@ import {
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Connection } from "./connection.ts";
+import { Gathering } from "./gathering.ts";
 import { Hub } from "./hub.ts";
 import { ModelNode } from "./model.test-node.ts";
 import { openSubscription } from "./open.ts";
@@ -208,7 +209,7 @@ afterEach(() => {
 
 function setUp(): { node: ModelNode; hub: Hub; client: Client } {
   const node = new ModelNode();
-  const hub = new Hub(node, silent);
+  const hub = new Hub(node, silent, new Gathering(0));
   node.hub = hub;
   hubs.push(hub);
   return { node, hub, client: new Client(node, hub) };

@@ -1,33 +1,65 @@
 /**
- * An event as text on the wire. The event's bytes are put between what surrounds them, never parsed and printed
+ * An event as it goes over the wire. The event's bytes are put between what surrounds them, never parsed and printed
  * again, so that numbers arrive as they were written.
  */
 import type { Cursor, EventMeta } from "@sharmo-relay/protocol";
 import type { EventEntry } from "../log/event-log.ts";
+import { Batch } from "./batch.ts";
+import { textFrame } from "./websocket-frame.ts";
 
-/** One live event for all sockets of the node; each form is made once, when first asked for. */
-export class LiveFrame {
+/** One event with what is said of it; each form is made once, when first asked for, for all who get it. */
+export class Frame {
   readonly entry: EventEntry;
-  readonly cursor: Cursor;
+  readonly meta: EventMeta;
   #packet: string | undefined;
+  #websocket: Buffer | undefined;
   #stream: string | undefined;
+  #alone: Batch<Frame> | undefined;
 
-  constructor(entry: EventEntry, cursor: Cursor) {
+  constructor(entry: EventEntry, meta: EventMeta) {
     this.entry = entry;
-    this.cursor = cursor;
+    this.meta = meta;
   }
 
-  /** A Socket.IO packet: `2["type",event,meta]`. */
+  /** A Socket.IO packet of the default namespace: `2["type",event,meta]`. */
   get packet(): string {
-    this.#packet ??= eventPacket(this.entry, liveMeta(this.entry, this.cursor));
+    this.#packet ??= `${this.#before()}${this.entry.body.toString("utf8")}${this.#behind()}`;
     return this.#packet;
   }
 
-  /** A Server-Sent Event. */
+  /** The WebSocket frame of `4<packet>`, the Engine.IO message. */
+  get websocket(): Buffer {
+    this.#websocket ??= textFrame(
+      Buffer.from(`4${this.#before()}`),
+      this.entry.body,
+      Buffer.from(this.#behind()),
+    );
+    return this.#websocket;
+  }
+
+  /** A Server-Sent Event. It has no `id` if it moves no cursor. */
   get stream(): string {
-    this.#stream ??= eventStream(this.entry, this.cursor);
+    this.#stream ??= streamText(this.entry.type, this.entry.body.toString("utf8"), this.meta.cursor);
     return this.#stream;
   }
+
+  /** The batch that begins with this frame. */
+  get alone(): Batch<Frame> {
+    this.#alone ??= new Batch(this, undefined);
+    return this.#alone;
+  }
+
+  #before(): string {
+    return `2[${JSON.stringify(this.entry.type)},`;
+  }
+
+  #behind(): string {
+    return `,${JSON.stringify(this.meta)}]`;
+  }
+}
+
+export function liveFrame(entry: EventEntry, cursor: Cursor): Frame {
+  return new Frame(entry, liveMeta(entry, cursor));
 }
 
 export function liveMeta(entry: EventEntry, cursor: Cursor): EventMeta {
@@ -38,16 +70,6 @@ export function liveMeta(entry: EventEntry, cursor: Cursor): EventMeta {
 export function storedMeta({ at, late, was }: EventEntry): Pick<EventMeta, "at" | "late" | "was"> {
   const [first] = was ?? [];
   return { at, ...(late ? { late } : {}), ...(first === undefined ? {} : { was: first }) };
-}
-
-/** A Socket.IO packet of the default namespace. */
-export function eventPacket(entry: EventEntry, meta: EventMeta): string {
-  return `2[${JSON.stringify(entry.type)},${entry.body.toString("utf8")},${JSON.stringify(meta)}]`;
-}
-
-/** `id` is absent for what moves no cursor. */
-export function eventStream(entry: EventEntry, id: Cursor | undefined): string {
-  return streamText(entry.type, entry.body.toString("utf8"), id);
 }
 
 /** Lines end at CR, LF or CRLF alike (WHATWG HTML, 9.2.6), so each becomes a `data:` line of its own. */

@@ -4,7 +4,9 @@ import type { Principal } from "../auth/principal.ts";
 import type { Entry, EventEntry, LostEntry } from "../log/event-log.ts";
 import { cursorIn } from "../log/lineage.ts";
 import type { Fork } from "../tail/tail.ts";
-import { LiveFrame } from "./frames.ts";
+import { Copies } from "./copies.ts";
+import { type Frame, liveFrame } from "./frames.ts";
+import type { Gathering } from "./gathering.ts";
 import type { FanoutNode, FanoutObserver } from "./node.ts";
 import type { Sink } from "./sink.ts";
 import type { State, Subscription } from "./subscription.ts";
@@ -15,7 +17,9 @@ export interface Member {
   readonly principal: Principal;
   readonly subscriptions: readonly Subscription[];
   /** False if it is not sent: the client cannot take it now and will catch up, or had it before a failover. */
-  live(frame: LiveFrame): boolean;
+  live(frame: Frame): boolean;
+  /** The last event that reached it, as the hub counts them. */
+  reached: number;
   /** Tells what tails, unless it has them, that events are lost. */
   lost(entry: LostEntry): void;
   /** What tails stops tailing at this position and catches up. */
@@ -32,15 +36,23 @@ const cursorEveryMs = 4_000;
 export class Hub {
   readonly node: FanoutNode;
   readonly observe: FanoutObserver;
+  readonly copies: Copies = new Copies();
+  readonly #gathering: Gathering;
   readonly #rooms = new Map<string, Set<Member>>();
   readonly #connections = new Set<Member>();
   readonly #waiting = new Set<Member>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(node: FanoutNode, observe: FanoutObserver) {
+  #events = 0;
+
+  constructor(node: FanoutNode, observe: FanoutObserver, gathering: Gathering) {
     this.node = node;
     this.observe = observe;
-    this.#timer = setInterval(() => this.#tellCursors(), cursorEveryMs);
+    this.#gathering = gathering;
+    this.#timer = setInterval(() => {
+      this.#tellCursors();
+      this.copies.rest();
+    }, cursorEveryMs);
   }
 
   get connections(): ReadonlySet<Member> {
@@ -98,15 +110,25 @@ export class Hub {
   }
 
   #fanOut(entry: EventEntry): void {
-    const targets = this.#targets(entry);
-    if (targets === undefined) return;
-    const frame = new LiveFrame(entry, this.cursorAt(entry.sequence));
+    const rooms = this.#roomsFor(entry);
+    if (rooms.length === 0) return;
+    this.#gathering.begin();
+    this.#events++;
+    const frame = liveFrame(entry, this.cursorAt(entry.sequence));
     let count = 0;
-    for (const connection of targets) if (connection.live(frame)) count++;
+    // one that falls behind leaves its rooms while they are walked, which a Set allows; none joins one meanwhile
+    for (const room of rooms) {
+      for (const connection of room) {
+        if (connection.reached === this.#events) continue;
+        connection.reached = this.#events;
+        if (connection.live(frame)) count++;
+      }
+    }
     this.observe.delivered(count, "live");
   }
 
   forked(fork: Fork): void {
+    this.copies.forget();
     for (const connection of this.#connections) connection.forked(fork);
     this.#wake();
   }
@@ -129,21 +151,13 @@ export class Hub {
     clearInterval(this.#timer);
   }
 
-  #targets(entry: EventEntry): Iterable<Member> | undefined {
-    let first: Set<Member> | undefined;
-    let union: Set<Member> | undefined;
+  #roomsFor(entry: EventEntry): ReadonlySet<Member>[] {
+    const found: ReadonlySet<Member>[] = [];
     for (const name of roomsOf(entry)) {
       const room = this.#rooms.get(name);
-      if (room === undefined) continue;
-      if (first === undefined) {
-        first = room;
-        continue;
-      }
-      union ??= new Set(first);
-      for (const connection of room) union.add(connection);
+      if (room !== undefined) found.push(room);
     }
-    // a copy, since a connection that falls behind leaves its rooms while they are walked
-    return union ?? (first === undefined ? undefined : [...first]);
+    return found;
   }
 
   #wake(): void {

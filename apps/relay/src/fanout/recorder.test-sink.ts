@@ -2,7 +2,7 @@
 import { makeTopic, parseTopic, type SubscriptionId, type Topic } from "@sharmo-relay/protocol";
 import type { Principal } from "../auth/principal.ts";
 import type { EventEntry } from "../log/event-log.ts";
-import type { LiveFrame } from "./frames.ts";
+import type { Frame as EventFrame } from "./frames.ts";
 import type { FanoutObserver } from "./node.ts";
 import type { Progress, Sink } from "./sink.ts";
 
@@ -61,26 +61,17 @@ export class Recorder implements Sink {
     this.stalled = false;
     for (const call of this.#waiting.splice(0)) call();
   }
-  live(frame: LiveFrame): void {
-    this.frames.push({
-      kind: "event",
-      entry: frame.entry,
-      cursor: frame.cursor,
-      to: undefined,
-      delivery: undefined,
-    });
+  live(frame: EventFrame): void {
+    this.page([frame]);
   }
-  event(
-    entry: EventEntry,
-    meta: { cursor?: string; subscription?: SubscriptionId; delivery?: string },
-  ): void {
-    this.frames.push({
-      kind: "event",
-      entry,
-      cursor: meta.cursor,
-      to: meta.subscription,
-      delivery: meta.delivery,
-    });
+  page(frames: readonly EventFrame[]): void {
+    for (const { entry, meta } of frames) {
+      const { cursor, subscription: to, delivery } = meta;
+      this.frames.push({ kind: "event", entry, cursor, to, delivery });
+    }
+  }
+  together(work: () => void): void {
+    work();
   }
   notice(name: string, notice: object): void {
     this.frames.push({ kind: "notice", name, notice: { ...notice } });

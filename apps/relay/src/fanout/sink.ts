@@ -1,17 +1,19 @@
 /** Where one client's frames go. What is written first arrives first, whatever its kind. */
 import type { Socket } from "node:net";
-import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
-import type { EventEntry } from "../log/event-log.ts";
-import type { LiveFrame } from "./frames.ts";
+import type { RelayNotices } from "@sharmo-relay/protocol";
+import type { Frame } from "./frames.ts";
 
 export interface Sink {
-  /** Bytes that were written and that the operating system has not taken. */
+  /** Bytes that are to be written, or were and the operating system has not taken. */
   buffered(): number;
   /** Calls once, soon after something was taken, or after a second at the latest. */
   whenDrained(call: () => void): void;
-  live(frame: LiveFrame): void;
-  /** A copy for one subscription. */
-  event(entry: EventEntry, meta: EventMeta): void;
+  /** May wait a moment for those that follow. */
+  live(frame: Frame): void;
+  /** Copies for one subscription. */
+  page(frames: readonly Frame[]): void;
+  /** What `work` writes goes out in one write. */
+  together(work: () => void): void;
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void;
   progress(): Progress;
   /** Closes the transport after what was written; a client comes back by itself. */

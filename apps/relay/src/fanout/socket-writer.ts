@@ -1,65 +1,46 @@
 /**
- * Writes to one Socket.IO socket. The only file that knows the insides of Engine.IO and ws: how much of what was
- * written is still waiting, and that a WebSocket frame can be made once for all sockets.
- *
- * Everything goes through the engine's own buffer, acks and pings included, so that order is kept.
+ * Writes to one Socket.IO socket. Live frames wait here until the node has time for them (`gathering.ts`), and then go
+ * to the TCP connection in one write, the same bytes for all sockets that wait for the same. Whatever else is written
+ * comes behind what waits. Where the engine holds something back, what follows waits behind it there.
  */
 import { Socket as TcpSocket } from "node:net";
-import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
+import type { RelayNotices } from "@sharmo-relay/protocol";
 import type { Socket } from "socket.io";
-import type { EventEntry } from "../log/event-log.ts";
-import { eventPacket, type LiveFrame } from "./frames.ts";
+import type { Batch } from "./batch.ts";
+import { type Insides, insidesOf, isInOrder, queueOf } from "./engine-insides.ts";
+import type { Frame } from "./frames.ts";
+import type { Gathered, Gathering } from "./gathering.ts";
 import { onceDrained, type Progress, progressOf, type Sink } from "./sink.ts";
+import { textFrame } from "./websocket-frame.ts";
 
 type WriteOptions = Parameters<Socket["conn"]["write"]>[1];
 
-const frames = new WeakMap<LiveFrame, Buffer[]>();
-
-/** The WebSocket frame of `4<packet>`, the Engine.IO message; the same for every socket. */
-function sharedFrame(frame: LiveFrame): Buffer[] {
-  const made = frames.get(frame);
-  if (made !== undefined) return made;
-  const payload = Buffer.from(`4${frame.packet}`);
-  const parts = [frameHeader(payload.length), payload];
-  frames.set(frame, parts);
-  return parts;
+/** How the sockets of a node are written to. */
+export interface Writing {
+  readonly gathering: Gathering;
+  /** False: everything takes the engine's way. */
+  readonly direct: boolean;
+  /** A WebSocket of which something is not as expected; called for each. */
+  unexpected(): void;
 }
 
-/** Header of a final, unmasked text frame (RFC 6455, 5.2). */
-function frameHeader(length: number): Buffer {
-  if (length < 126) return Buffer.from([0x81, length]);
-  if (length < 65_536) {
-    const header = Buffer.from([0x81, 126, 0, 0]);
-    header.writeUInt16BE(length, 2);
-    return header;
-  }
-  const header = Buffer.alloc(10);
-  header.writeUInt16BE(0x817f, 0);
-  header.writeBigUInt64BE(BigInt(length), 2);
-  return header;
-}
-
-export class SocketWriter implements Sink {
+export class SocketWriter implements Sink, Gathered {
   readonly #socket: Socket;
-  /** Characters handed to the engine since it last passed its buffer on: no other figure has them. */
-  #queued = 0;
-  /** How often the engine has passed it on. */
-  #flushes = 0;
+  readonly #writing: Writing;
+  #insides: Insides | undefined;
+  /** Of the engine's way, if that is all there is. */
+  #engine: EngineQueue | undefined;
+  #waiting: Batch<Frame> | undefined;
+  writtenAt: number = Number.NEGATIVE_INFINITY;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, writing: Writing) {
     this.#socket = socket;
-    // answers and pings too, which are not written here
-    socket.conn.on("packetCreate", ({ data }: { readonly data?: unknown }) => {
-      if (typeof data === "string") this.#queued += data.length;
-    });
-    socket.conn.on("flush", () => {
-      this.#queued = 0;
-      this.#flushes++;
-    });
+    this.#writing = writing;
+    this.#look();
   }
 
   buffered(): number {
-    return this.#queued + transportBytes(this.#socket);
+    return this.#held() + (this.#waiting?.bytes ?? 0);
   }
 
   whenDrained(call: () => void): void {
@@ -67,39 +48,127 @@ export class SocketWriter implements Sink {
     onceDrained(this.#socket.conn.transport, call);
   }
 
-  live(frame: LiveFrame): void {
-    this.#write(frame.packet, sharedFrame(frame));
+  live(frame: Frame): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting === undefined ? frame.alone : waiting.with(frame);
+    if (waiting === undefined) this.#writing.gathering.wait(this);
   }
 
-  event(entry: EventEntry, meta: EventMeta): void {
-    this.#write(eventPacket(entry, meta));
+  page(frames: readonly Frame[]): void {
+    this.flush(performance.now());
+    const tcp = this.#tcpInOrder();
+    if (tcp === undefined) this.#passOn(frames);
+    else tcp.write(Buffer.concat(frames.map(({ websocket }) => websocket)));
+  }
+
+  together(work: () => void): void {
+    const tcp = this.#insides?.tcp;
+    tcp?.cork();
+    try {
+      work();
+    } finally {
+      tcp?.uncork();
+    }
   }
 
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void {
-    this.#write(`2${JSON.stringify([name, notice])}`);
+    this.flush(performance.now());
+    const packet = `2${JSON.stringify([name, notice])}`;
+    const tcp = this.#tcpInOrder();
+    if (tcp === undefined) this.#socket.conn.write(packet);
+    else tcp.write(textFrame(Buffer.from(`4${packet}`)));
+  }
+
+  flush(now: number): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    this.writtenAt = now;
+    const tcp = this.#tcpInOrder();
+    if (tcp === undefined) this.#passOn(waiting.frames());
+    else tcp.write(waiting.websocket);
   }
 
   /** With polling the engine passes its buffer on when the client asks for it, and so only then. */
   progress(): Progress {
-    const tcp = tcpSocket(this.#socket);
-    return tcp === undefined ? { taken: this.#flushes, left: 0 } : progressOf(tcp);
+    const tcp = this.#insides?.tcp ?? tcpSocket(this.#socket);
+    return tcp === undefined ? { taken: this.#engine?.passedOn ?? 0, left: 0 } : progressOf(tcp);
   }
 
   /** Without a DISCONNECT packet: after one a stock client would stay away. */
   end(): void {
+    this.flush(performance.now());
     this.#socket.conn.close();
   }
 
   cut(): void {
-    const tcp = tcpSocket(this.#socket);
+    this.#waiting = undefined;
+    const tcp = this.#insides?.tcp ?? tcpSocket(this.#socket);
     if (tcp === undefined) this.#socket.conn.close(true);
     else tcp.destroy();
   }
 
-  #write(packet: string, wsPreEncodedFrame?: Buffer[]): void {
-    const options = wsPreEncodedFrame === undefined ? {} : { wsPreEncodedFrame };
-    // the engine's options type does not name this one, though its websocket transport reads it
-    this.#socket.conn.write(packet, options as WriteOptions);
+  /** The TCP connection, if what is written to it now comes behind all that was written before. */
+  #tcpInOrder(): TcpSocket | undefined {
+    const { conn } = this.#socket;
+    // it was polling, and has been upgraded
+    if (this.#insides?.transport !== conn.transport) this.#look();
+    return this.#insides !== undefined && isInOrder(conn, this.#insides) ? this.#insides.tcp : undefined;
+  }
+
+  #look(): void {
+    const { conn } = this.#socket;
+    this.#insides = this.#writing.direct ? insidesOf(conn) : undefined;
+    if (this.#insides !== undefined) return;
+    this.#engine ??= new EngineQueue(conn);
+    if (this.#writing.direct && conn.transport.name === "websocket") this.#writing.unexpected();
+  }
+
+  #passOn(frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      // the engine's options type does not name this one, though its websocket transport reads it
+      const options = { wsPreEncodedFrame: [frame.websocket] };
+      this.#socket.conn.write(frame.packet, options as WriteOptions);
+    }
+  }
+
+  #held(): number {
+    const insides = this.#insides;
+    if (insides === undefined) return (this.#engine?.characters ?? 0) + transportBytes(this.#socket);
+    const queue = queueOf(this.#socket.conn);
+    const held = insides.tcp.writableLength + insides.sender._bufferedBytes;
+    return queue === undefined || queue.length === 0 ? held : held + charactersOf(queue);
+  }
+}
+
+/** Lists that were counted before: a client that takes nothing has a long one, looked at with each event. */
+const counted = new WeakMap<readonly object[], { length: number; characters: number }>();
+
+function charactersOf(queue: readonly { readonly data?: unknown }[]): number {
+  const known = counted.get(queue) ?? { length: 0, characters: 0 };
+  for (; known.length < queue.length; known.length++) {
+    const data = queue[known.length]?.data;
+    if (typeof data === "string") known.characters += data.length;
+  }
+  counted.set(queue, known);
+  return known.characters;
+}
+
+/** What the engine holds back, by what it tells. */
+class EngineQueue {
+  /** Handed to the engine since it last passed its buffer on: answers and pings too. */
+  characters = 0;
+  /** How often it has passed it on. */
+  passedOn = 0;
+
+  constructor(conn: Socket["conn"]) {
+    conn.on("packetCreate", ({ data }: { readonly data?: unknown }) => {
+      if (typeof data === "string") this.characters += data.length;
+    });
+    conn.on("flush", () => {
+      this.characters = 0;
+      this.passedOn++;
+    });
   }
 }
 

@@ -29,7 +29,8 @@ class Socket {
       },
       whenDrained: nothing,
       live: nothing,
-      event: nothing,
+      page: nothing,
+      together: nothing,
       notice: nothing,
       end: nothing,
     };

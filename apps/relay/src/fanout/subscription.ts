@@ -37,6 +37,8 @@ export interface Subscription extends Asked {
   readonly had: readonly Stretch[];
 }
 
+export const tailing: State = { kind: "tailing" };
+
 /** What a subscription may be told: an event, or that some are lost. */
 export type Item = EventEntry | LostEntry;
 

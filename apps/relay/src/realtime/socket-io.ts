@@ -14,7 +14,7 @@ import type { Config } from "../config.ts";
 import { Connection } from "../fanout/connection.ts";
 import type { Hub } from "../fanout/hub.ts";
 import { openSubscription, refuse, refuseUngranted } from "../fanout/open.ts";
-import { SocketWriter } from "../fanout/socket-writer.ts";
+import { SocketWriter, type Writing } from "../fanout/socket-writer.ts";
 import { Admission } from "./admission.ts";
 import { originAllowed } from "./origin.ts";
 import { RequestBudget } from "./rate.ts";
@@ -26,6 +26,7 @@ import { Session } from "./session.ts";
 export interface RealtimeDeps {
   readonly settings: Config["realtime"];
   readonly hub: Hub;
+  readonly writing: Writing;
   readonly tokens: TokenVerifier;
   /** False while the node may not answer for what clients are allowed to see. */
   inStep(): boolean;
@@ -175,7 +176,7 @@ function connectError(code: ErrorCode, message: string): Error & { data: Connect
 
 function serve(socket: Socket<never, never, never, SocketData>, deps: RealtimeDeps): void {
   const { principal } = socket.data;
-  const writer = new SocketWriter(socket);
+  const writer = new SocketWriter(socket, deps.writing);
   const connection = new Connection(deps.hub, writer, principal, deps.settings.maxBufferedBytes);
   const session = new Session(principal, {
     expiring: (at) => writer.notice("relay.token_expiring", { expires_at: new Date(at).toISOString() }),
@@ -223,7 +224,10 @@ function answering(
     const listener = (...args: unknown[]): void => {
       const acknowledge = args.at(-1);
       const reply: Reply = (answer) => {
-        if (typeof acknowledge === "function") acknowledge(answer);
+        if (typeof acknowledge !== "function") return;
+        // what came before the request was answered arrives before the answer
+        writer.flush(performance.now());
+        acknowledge(answer);
       };
       if (!budget.take(Date.now()) || waiting >= requests.waiting) {
         // refusals take room as well

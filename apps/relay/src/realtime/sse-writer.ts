@@ -1,9 +1,8 @@
 /** Writes to one Server-Sent Events response (WHATWG HTML, 9.2). */
 import type { ServerResponse } from "node:http";
-import type { EventMeta, RelayNotices } from "@sharmo-relay/protocol";
-import { eventStream, type LiveFrame, streamText } from "../fanout/frames.ts";
+import type { RelayNotices } from "@sharmo-relay/protocol";
+import { type Frame, streamText } from "../fanout/frames.ts";
 import { onceDrained, type Progress, progressOf, type Sink } from "../fanout/sink.ts";
-import type { EventEntry } from "../log/event-log.ts";
 
 export class SseWriter implements Sink {
   readonly #response: ServerResponse;
@@ -20,13 +19,22 @@ export class SseWriter implements Sink {
     onceDrained(this.#response, call);
   }
 
-  live(frame: LiveFrame): void {
+  live(frame: Frame): void {
     this.#response.write(frame.stream);
   }
 
   /** Snapshots have no cursor and so no `id`: a client that comes back goes on from the last event it has. */
-  event(entry: EventEntry, meta: EventMeta): void {
-    this.#response.write(eventStream(entry, meta.cursor));
+  page(frames: readonly Frame[]): void {
+    this.#response.write(frames.map(({ stream }) => stream).join(""));
+  }
+
+  together(work: () => void): void {
+    this.#response.cork();
+    try {
+      work();
+    } finally {
+      this.#response.uncork();
+    }
   }
 
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void {

@@ -1,5 +1,6 @@
 /** A node of the world under test: the real tail, repair and fan-out; it can die, and start with nothing. */
 import type { Epoch } from "@sharmo-relay/protocol";
+import { Gathering } from "../fanout/gathering.ts";
 import { Hub } from "../fanout/hub.ts";
 import { silent } from "../fanout/recorder.test-sink.ts";
 import { fanoutNode } from "../fanout-node.ts";
@@ -59,7 +60,7 @@ export class WorldNode {
         trouble: (code, message) => this.notes.push(`${code}: ${message}`),
       },
     });
-    const hub = new Hub(fanoutNode(follower), silent);
+    const hub = new Hub(fanoutNode(follower), silent, new Gathering(0));
     this.link = link;
     this.follower = follower;
     this.hub = hub;

@@ -1,0 +1,65 @@
+/**
+ * The insides of Engine.IO and ws that fan-out uses, and nobody else: a frame that is the same for all sockets is
+ * written to the TCP connection itself, past two layers that would wrap it anew for each. All of it is looked at
+ * before it is believed; where something is not as expected, the public way is taken.
+ */
+import { Socket as TcpSocket } from "node:net";
+import type { Socket } from "socket.io";
+
+type Conn = Socket["conn"];
+
+/** A WebSocket whose insides are as expected. */
+export interface Insides {
+  readonly tcp: TcpSocket;
+  /** `conn.transport` when they were looked at: it changes when polling is upgraded. */
+  readonly transport: object;
+  readonly sender: Sender;
+}
+
+/** ws's own, of one socket: `_state` is 0 unless it compresses or reads; `_bufferedBytes` wait behind that. */
+interface Sender {
+  readonly _state: number;
+  readonly _bufferedBytes: number;
+}
+
+/** Undefined for polling, and where something is not as expected. */
+export function insidesOf(conn: Conn): Insides | undefined {
+  const transport: object = conn.transport;
+  if (!("name" in transport) || transport.name !== "websocket") return undefined;
+  if (queueOf(conn) === undefined || typeof conn.readyState !== "string") return undefined;
+  const ws = "socket" in transport ? transport.socket : undefined;
+  if (typeof ws !== "object" || ws === null) return undefined;
+  const tcp = "_socket" in ws ? ws._socket : undefined;
+  const sender = "_sender" in ws ? ws._sender : undefined;
+  if (!(tcp instanceof TcpSocket) || !isSender(sender)) return undefined;
+  return { tcp, transport, sender };
+}
+
+function isSender(value: unknown): value is Sender {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "_state" in value &&
+    typeof value._state === "number" &&
+    "_bufferedBytes" in value &&
+    typeof value._bufferedBytes === "number"
+  );
+}
+
+/**
+ * True if a frame written to `tcp` now comes behind everything that was written before: the engine holds nothing
+ * back, and ws neither. A write of theirs that is under way is in `tcp` already.
+ */
+export function isInOrder(conn: Conn, { sender }: Insides): boolean {
+  return conn.readyState === "open" && sender._state === 0 && queueOf(conn)?.length === 0;
+}
+
+/** What the engine holds back; a new list after each time that it was passed on. */
+export function queueOf(conn: object): readonly Queued[] | undefined {
+  const queue: unknown = "writeBuffer" in conn ? conn.writeBuffer : undefined;
+  return Array.isArray(queue) ? queue : undefined;
+}
+
+interface Queued {
+  readonly data?: unknown;
+}
