@@ -115,6 +115,7 @@ export class Follower {
       log: options.log,
       known: () => this.#tail?.known(),
       hear: (announcement) => this.#hear(announcement, true),
+      caughtUp: () => this.#caughtUp(),
       listener: {
         putBack: (count) => this.#listener.putBack(count),
         lost: (lost) => this.#listener.lost(lost),
@@ -216,7 +217,8 @@ export class Follower {
   async place(cursor: Position): Promise<Placed> {
     const placed = this.placeNow(cursor);
     if (placed.kind === "at") return placed;
-    if (!(await this.compare())) return { kind: "unavailable" };
+    // a head from before the client came may lie below its cursor
+    if (!(await this.#compareAnew())) return { kind: "unavailable" };
     const again = this.placeNow(cursor);
     if (again.kind !== "unknown_epoch" || this.#log.alone) return again;
     return this.#epochs.ageMs(this.#lastState?.epochAgeMs ?? 0) >= unknownEpochGraceMs
@@ -237,6 +239,20 @@ export class Follower {
       this.#inFlight = undefined;
     });
     return this.#inFlight;
+  }
+
+  /** As `compare`, but the question is asked after this call. */
+  async #compareAnew(): Promise<boolean> {
+    await this.#inFlight;
+    return this.compare();
+  }
+
+  /** True once this node has read all that the log held when this was called. */
+  async #caughtUp(): Promise<boolean> {
+    if (!(await this.#compareAnew())) return false;
+    const { head = 0 } = this.#lastState ?? {};
+    await this.#filling;
+    return this.#position >= head;
   }
 
   /** The log's clock, by which retention goes: that of this machine may be set. */

@@ -1,5 +1,6 @@
 import { type Cursor, type Epoch, formatCursor } from "@sharmo-relay/protocol";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { lostId } from "../log/entry.ts";
 import {
   type Announcement,
   type DeadBranch,
@@ -44,6 +45,7 @@ class AskedLog {
   readonly accepted: NewEvent[] = [];
   readonly lost: Lost[] = [];
   readonly recorded: (readonly DeadBranch[])[] = [];
+  readonly named = new Set<string>();
   down = false;
   takesEvents = true;
   #head = 0;
@@ -66,6 +68,8 @@ class AskedLog {
   }
   async appendLost(lost: Lost) {
     this.#answer();
+    if (this.named.has(lostId(lost))) return { status: "duplicate" as const };
+    this.named.add(lostId(lost));
     this.lost.push(lost);
     const sequence = ++this.#head;
     const stored = { kind: "lost" as const, sequence, at: 0, lost, body: Buffer.alloc(0) };
@@ -88,14 +92,16 @@ function setUp() {
   const log = new AskedLog();
   const heard: Announcement[] = [];
   const known: Known = { epoch: running, sequence: 0 };
+  const node = { readsOn: true };
   const repair = new Repair({
     log,
     known: () => known,
     hear: (announcement) => heard.push(announcement),
+    caughtUp: async () => node.readsOn,
     listener: { putBack: () => undefined, lost: () => undefined, failed: () => undefined },
     timing,
   });
-  return { log, heard, repair };
+  return { log, heard, node, repair };
 }
 
 describe("a repair", () => {
@@ -129,6 +135,34 @@ describe("a repair", () => {
     await vi.advanceTimersByTimeAsync(timing.retry * 1.5);
     expect(log.accepted.map(({ id }) => id)).toEqual(["evt_1"]);
     expect(repair.offers).toBe(0);
+  });
+
+  it("offers again what the log had, if a failover takes it before this node has read it there", async () => {
+    const { log, node, repair } = setUp();
+    node.readsOn = false;
+    log.has.add("evt_1");
+    repair.forked(fork(0, 1));
+    repair.orphaned(entry(1), formatCursor(dead, 1));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(log.accepted).toEqual([]);
+    log.has.clear();
+    repair.forked(fork(0, 0));
+    await vi.advanceTimersByTimeAsync(timing.spread);
+    expect(log.accepted.map(({ id, was }) => [id, was])).toEqual([["evt_1", [formatCursor(dead, 1)]]]);
+  });
+
+  it("forgets what the log had once this node has read it there", async () => {
+    const { log, node, repair } = setUp();
+    node.readsOn = false;
+    log.has.add("evt_1");
+    repair.forked(fork(0, 1));
+    repair.orphaned(entry(1), formatCursor(dead, 1));
+    await vi.advanceTimersByTimeAsync(10_000);
+    node.readsOn = true;
+    await vi.advanceTimersByTimeAsync(timing.retry * 1.5);
+    repair.forked(fork(0, 0));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(log.asked).toEqual([["evt_1"]]);
   });
 
   it("adds a place to those an event had when it is lost once more", async () => {
@@ -172,6 +206,20 @@ describe("a repair", () => {
     repair.passed({ kind: "lost", sequence: 1, at: 0, lost, body: Buffer.alloc(0) });
     await vi.advanceTimersByTimeAsync(20_000);
     expect(log.lost).toEqual([]);
+  });
+
+  it("names again what another node has named, if a failover takes that before this node has read it", async () => {
+    const { log, node, repair } = setUp();
+    const lost: Lost = { epoch: dead, from: 0, to: 2, reason: "log_lost" };
+    node.readsOn = false;
+    log.named.add(lostId(lost));
+    repair.forked(fork(0, 9, lost));
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(log.lost).toEqual([]);
+    log.named.clear();
+    repair.forked(fork(0, 0));
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(log.lost).toEqual([lost]);
   });
 
   it("names again what was named in a branch that died", async () => {

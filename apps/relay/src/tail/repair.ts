@@ -7,7 +7,8 @@
  *      │                             └────────── later ─────────┘                          │ their time: append it
  *      └───────────────────────────────────── no ◀─────────────────────────────────────────┘
  *
- * Offers are kept until the log has them: a failure, or another failover meanwhile, loses none.
+ * Offers are kept until the log has them and this node has read them there (M): a failure, or another failover
+ * meanwhile, loses none.
  */
 import type { Cursor, Sequence } from "@sharmo-relay/protocol";
 import { lostId } from "../log/entry.ts";
@@ -31,6 +32,8 @@ export interface RepairOptions {
   readonly known: () => Known | undefined;
   /** What this node had accepted or appended: into its own memory at once (M). */
   readonly hear: (announcement: Announcement) => void;
+  /** True once this node has read all that the log held when it was asked. */
+  readonly caughtUp: () => Promise<boolean>;
   readonly listener: RepairListener;
   readonly timing?: RepairTiming;
 }
@@ -75,6 +78,9 @@ export class Repair {
   readonly #options: RepairOptions;
   readonly #timing: RepairTiming;
   readonly #offers = new Map<string, NewEvent>();
+  #forks = 0;
+  /** What the log had when it was offered: until this node has read it too, another failover could take it for ever. */
+  readonly #stored = new Map<string, NewEvent>();
   /** What this node found lost, until it is named in the log. */
   #claims: Claim[] = [];
   /** Entries of the kind that were in a branch that died. */
@@ -106,14 +112,17 @@ export class Repair {
     this.#forkedAt = performance.now();
     this.#dead = [...this.#dead, ...dead].slice(-maxDead);
     if (lost !== undefined) this.#claims.push({ lost, before, missing: new Intervals(lost.from, lost.to) });
+    this.#forks++;
+    for (const [id, event] of this.#stored) this.#offers.set(id, event);
+    this.#stored.clear();
     this.#schedule();
   }
 
   orphaned(entry: Entry, was: Cursor): void {
     if (entry.kind === "lost") this.#named.set(lostId(entry.lost), entry.lost);
-    if (entry.kind === "event" && this.#offers.size < maxOffers) {
+    if (entry.kind === "event" && this.#offers.size + this.#stored.size < maxOffers) {
       const { kind: _kind, sequence: _sequence, at: _at, late: _late, ...event } = entry;
-      const places = [...(this.#offers.get(entry.id)?.was ?? entry.was ?? []), was];
+      const places = [...(this.#offers.get(entry.id)?.was ?? []), ...(entry.was ?? []), was];
       this.#offers.set(entry.id, { ...event, was: [...new Set(places)].slice(0, maxWas) });
     }
     this.#schedule();
@@ -180,31 +189,48 @@ export class Repair {
         this.#working = undefined;
         // something may have come at the very end
         if (next !== undefined) this.#schedule(next);
-        else if (this.#offers.size + this.#named.size + this.#claims.length > 0) this.#schedule();
+        else if (this.#hasWork()) this.#schedule();
       });
     }, delay);
+  }
+
+  #hasWork(): boolean {
+    return this.#offers.size + this.#stored.size + this.#named.size + this.#claims.length > 0;
+  }
+
+  /** In how many milliseconds to try again. */
+  #later(): number {
+    return this.#timing.retry * (0.5 + Math.random());
   }
 
   /** Does what can be done now; resolves with when to go on, in milliseconds, if there is more. */
   async #work(): Promise<number | undefined> {
     try {
       while (this.#offers.size > 0 && !this.#closed) await this.#offerSome();
+      if (this.#stored.size > 0) {
+        if (!(await this.#options.caughtUp())) return this.#later();
+        // after a fork they would be offers again
+        this.#stored.clear();
+      }
       for (const [id, lost] of this.#named) {
-        await this.#name(lost);
+        if (!(await this.#name(lost))) return this.#later();
         this.#named.delete(id);
       }
       return await this.#nameLost();
     } catch (error) {
       if (!this.#closed) this.#options.listener.failed(error);
-      return this.#timing.retry * (0.5 + Math.random());
+      return this.#later();
     }
   }
 
   async #offerSome(): Promise<void> {
     const { log, known, listener } = this.#options;
     const ids = [...this.#offers.keys()].slice(0, maxAsked);
+    const forks = this.#forks;
     const unknown = await log.unknownIds(ids, known());
-    for (const id of ids) if (!unknown.has(id)) this.#offers.delete(id);
+    // what the log had before a fork says nothing about what it has now
+    if (this.#forks !== forks) return;
+    for (const id of ids) if (!unknown.has(id)) this.#keep(id);
     const wanted = [...unknown];
     for (let from = 0; from < wanted.length && !this.#closed; from += atOnce) {
       // in their old order: the log takes what is sent together one after the other
@@ -217,12 +243,23 @@ export class Repair {
     }
   }
 
+  /** The log has it. */
+  #keep(id: string): void {
+    const event = this.#offers.get(id);
+    if (event !== undefined) this.#stored.set(id, event);
+    this.#offers.delete(id);
+  }
+
   /** True if it was put back; false if the log had it, or cannot take its type. */
   async #offer(event: NewEvent): Promise<boolean> {
     const { log, known, hear } = this.#options;
+    const forks = this.#forks;
     const accepted = await log.accept(event, known());
     // it may have been orphaned once more meanwhile, with one more place: that one is asked for again
-    if (this.#offers.get(event.id) === event) this.#offers.delete(event.id);
+    if (this.#offers.get(event.id) === event) {
+      if (accepted.status !== "duplicate") this.#offers.delete(event.id);
+      else if (this.#forks === forks) this.#keep(event.id);
+    }
     if (accepted.status !== "accepted") return false;
     const { epoch, entry } = accepted;
     hear({ epoch, sequence: entry.sequence, entry });
@@ -239,19 +276,22 @@ export class Repair {
     if (wait > 0) return wait + Math.random() * this.#timing.spread;
     for (const claim of [...this.#claims]) {
       for (const [from, to] of claim.missing.atMost(maxIntervals))
-        await this.#name({ ...claim.lost, from, to });
+        if (!(await this.#name({ ...claim.lost, from, to }))) return this.#later();
       this.#claims = this.#claims.filter((other) => other !== claim);
     }
     return undefined;
   }
 
-  async #name(lost: Lost): Promise<void> {
-    const { log, known, hear, listener } = this.#options;
+  /** True if it is named, and this node knows it: what it has not read, another failover could take for ever (M). */
+  async #name(lost: Lost): Promise<boolean> {
+    const { log, known, hear, caughtUp, listener } = this.#options;
+    const forks = this.#forks;
     const appended = await log.appendLost(lost, known());
-    if (appended.status !== "accepted") return;
+    if (appended.status !== "accepted") return (await caughtUp()) && this.#forks === forks;
     const { epoch, entry } = appended;
     listener.lost(lost);
     hear({ epoch, sequence: entry.sequence, entry });
+    return true;
   }
 }
 

@@ -29,18 +29,34 @@ export interface Witness {
 const frameBytes = 100;
 const maxBuffered = 300;
 
+/** Keeps with each notice the epoch in which the node wrote it. */
+class DatedRecorder extends Recorder {
+  readonly #epoch: () => Epoch;
+
+  constructor(epoch: () => Epoch) {
+    super(frameBytes);
+    this.#epoch = epoch;
+  }
+
+  override notice(name: string, notice: object): void {
+    super.notice(name, { ...notice, in: this.#epoch() });
+  }
+}
+
 export class WorldClient {
   readonly topics: readonly Topic[];
   readonly #world: Witness;
   node: WorldNode | undefined;
   #connection: Connection | undefined;
-  #recorder = new Recorder(frameBytes);
+  #recorder = new Recorder();
   /** It takes nothing from its socket. */
   stalls = false;
   cursor: string | undefined;
   /** The reasons of the gaps it was told, in order. */
   readonly gaps: string[] = [];
   readonly #handled = new Set<string>();
+  /** The cursors of what it got, and of what came before its first subscription. */
+  readonly #places = new Set<string>();
   readonly #told = new Set<string>();
   readonly #before = new Set<string>();
   /** What there was when it first subscribed, also what a failover had lost by then. */
@@ -66,7 +82,7 @@ export class WorldClient {
     if (hub === undefined || this.node !== undefined) return;
     this.node = node;
     this.stalls = false;
-    const recorder = new Recorder(frameBytes);
+    const recorder = new DatedRecorder(() => hub.node.epoch);
     const connection = new Connection(hub, recorder, principal, maxBuffered);
     this.#recorder = recorder;
     this.#connection = connection;
@@ -77,7 +93,7 @@ export class WorldClient {
     const request = { topics: this.topics, snapshot: false, conflate: false };
     openSubscription(connection, since === undefined ? request : { ...request, since }, (answer) => {
       if (this.#connection !== connection) return;
-      if (answer.ok) return this.#acknowledged(answer, since);
+      if (answer.ok) return this.#acknowledged(answer, since, hub.node.epoch);
       expect(answer.error.code, `${this.cursor}: ${answer.error.message}`).toBe("unavailable");
       this.disconnect();
     }).catch((error: unknown) => {
@@ -116,7 +132,7 @@ export class WorldClient {
   }
 
   #knows(id: string): boolean {
-    return this.#handled.has(id) || this.#told.has(id) || this.#before.has(id);
+    return this.#got(id) || this.#told.has(id);
   }
 
   /** It knows the event, or it need not: it came later. */
@@ -128,15 +144,18 @@ export class WorldClient {
     return this.topics.some((topic) => matches(topic, event));
   }
 
-  #acknowledged(ack: SubscribeAck, since: Position | undefined): void {
+  #acknowledged(ack: SubscribeAck, since: Position | undefined, epoch: Epoch): void {
     this.#subscription = ack.subscription;
     this.#tails = ack.state === "live";
     const at = parseCursor(ack.cursor);
     if (since === undefined && at !== undefined) {
-      for (const { id } of this.#world.ever.events(at.epoch, 0, at.sequence)) this.#before.add(id);
+      for (const { id, sequence } of this.#world.ever.events(at.epoch, 0, at.sequence)) {
+        this.#before.add(id);
+        this.#places.add(this.#world.ever.cursor(at.epoch, sequence));
+      }
       this.#older = new Set(this.#world.ever.ids());
     }
-    if (ack.gap !== undefined) this.#gap(ack.gap);
+    if (ack.gap !== undefined) this.#gap(ack.gap, epoch);
     this.#moveTo(ack.cursor);
   }
 
@@ -154,6 +173,7 @@ export class WorldClient {
       `${entry.id} was sent again on one connection though the relay knew`,
     ).toBe(false);
     this.#handledHere.set(entry.id, here.add(`${cursor}`));
+    this.#places.add(`${cursor}`);
     if (this.#handled.has(entry.id)) {
       expect(this.#world.forks(), `${entry.id} was sent twice without a fork`).toBeGreaterThan(0);
     } else this.#handle(entry.id, at);
@@ -172,12 +192,12 @@ export class WorldClient {
 
   #notice(name: string, notice: Record<string, unknown>): void {
     if (name === "relay.lagging") this.#tails = false;
-    if (name === "relay.gap") this.#gap(notice);
+    if (name === "relay.gap") this.#gap(notice, `${notice["in"]}` as Epoch);
     if (name === "relay.caught_up") this.#tails = true;
     if (name === "relay.caught_up" || name === "relay.cursor") this.#moveTo(String(notice["cursor"]));
   }
 
-  #gap(gap: Partial<Gap>): void {
+  #gap(gap: Partial<Gap>, epoch: Epoch): void {
     if (gap.reason !== undefined) this.gaps.push(gap.reason);
     const from = parseCursor(gap.from);
     const to = parseCursor(gap.to);
@@ -186,6 +206,9 @@ export class WorldClient {
       expect(this.#world.someNodeKnew(from.epoch), `${from.epoch} is known and was called unknown`).toBe(
         false,
       );
+      // it begins anew, and nobody knows that it had left the epoch that a demoted master still goes on with
+      this.#last = undefined;
+      this.#left.clear();
     }
     const start = gap.reason === "unknown_cursor" ? 0 : from.sequence;
     const range = this.#world.ever.events(to.epoch, start, to.sequence);
@@ -193,7 +216,9 @@ export class WorldClient {
     const gone = certain ? range : eventsOf(this.#world.ever, to.epoch, start, to.sequence);
     const named = this.topics.filter(({ name }) => gap.topics?.includes(name));
     const missing = gone.filter(
-      (event) => named.some((topic) => matches(topic, event)) && !this.#missed(event, gap),
+      (event) =>
+        named.some((topic) => matches(topic, event)) &&
+        (certain ? this.#lostToRetention(event, to, epoch) : !this.#got(event.id)),
     );
     if (certain)
       expect(missing.length, `a gap of which nothing is missing: ${gap.from} to ${gap.to}`).toBeGreaterThan(
@@ -209,18 +234,25 @@ export class WorldClient {
         `${gap.from} to ${gap.to} was called lost, and it was delivered on this connection`,
       ).toBe(false);
     for (const { id } of missing) {
-      if (this.#handled.has(id) || this.#before.has(id)) continue;
+      if (this.#got(id)) continue;
       this.#told.add(id);
       if (certain) this.#toldHere.add(id);
     }
   }
 
-  #missed(event: EventEntry, gap: Partial<Gap>): boolean {
-    if (this.#before.has(event.id)) return true;
-    if (gap.reason !== "retention") return this.#handled.has(event.id);
-    // a gap names types by their highest trimmed entry: only those at or below it are missing
-    // of what was put back and then trimmed nobody can tell who had it before
-    return !this.#world.ever.wasTrimmed(event) || (this.#handled.has(event.id) && event.was === undefined);
+  /** True if it handled the event, or need not, since it came before its first subscription. */
+  #got(id: string): boolean {
+    return this.#handled.has(id) || this.#before.has(id);
+  }
+
+  /**
+   * True if retention took the event from the log that the gap was judged by, running in `epoch`, and it was not got
+   * in that very place. Of what was put back, or posted again by the sender, and then trimmed, nobody can tell who had
+   * it in a place that died. A gap names types by their highest trimmed entry: only those at or below it are missing.
+   */
+  #lostToRetention(event: EventEntry, { epoch: to }: Position, epoch: Epoch): boolean {
+    const { ever } = this.#world;
+    return ever.wasTrimmed(epoch, event) && !this.#places.has(ever.cursor(to, event.sequence));
   }
 
   /** A cursor says: everything up to here was handled, told as missing, or came before the subscription. */

@@ -30,7 +30,8 @@ const retention: Retention = { default: { maxAgeMs: 60 * 60_000 }, types: new Ma
 /** Every entry that ever was, by the cursor that names it. */
 export class Ever {
   readonly #entries = new Map<Cursor, Item>();
-  readonly #trimmed = new Set<string>();
+  /** Per epoch, what retention had taken of the log as it last was in it. */
+  readonly #trimmed = new Map<Epoch, ReadonlyMap<string, Sequence>>();
   readonly #begun = new Map<Epoch, { readonly parent: Epoch; readonly last: Sequence }>();
 
   get epochs(): number {
@@ -43,8 +44,9 @@ export class Ever {
     this.#entries.set(cursor, entry);
   }
 
-  begin(epoch: Epoch, parent: Epoch, last: Sequence): void {
+  begin(epoch: Epoch, parent: Epoch, last: Sequence, trimmed: ReadonlyMap<string, Sequence>): void {
     this.#begun.set(epoch, { parent, last });
+    this.trim(epoch, trimmed);
   }
 
   find(id: string): EventEntry | undefined {
@@ -57,13 +59,13 @@ export class Ever {
     return [...this.#entries.values()].flatMap((entry) => (entry.kind === "event" ? [entry.id] : []));
   }
 
-  trim({ id }: EventEntry): void {
-    this.#trimmed.add(id);
+  trim(epoch: Epoch, trimmed: ReadonlyMap<string, Sequence>): void {
+    this.#trimmed.set(epoch, trimmed);
   }
 
-  /** True if retention took it, perhaps on a server that is gone. */
-  wasTrimmed({ id }: EventEntry): boolean {
-    return this.#trimmed.has(id);
+  /** True if retention took it from the log that ran, or runs, in this epoch: a failover can take that back. */
+  wasTrimmed(epoch: Epoch, { type, sequence }: EventEntry): boolean {
+    return sequence <= (this.#trimmed.get(epoch)?.get(type) ?? 0);
   }
 
   /** What stands, or stood, at a sequence on the way to `epoch`. */
@@ -175,7 +177,7 @@ export class Server {
     const behind = known?.epoch === this.epoch && known.sequence > head;
     if (before.owner !== this.#identity || behind) {
       const epoch = `epoch${this.#ever.epochs + 1}aaaaaa` as Epoch;
-      this.#ever.begin(epoch, this.epoch, head);
+      this.#ever.begin(epoch, this.epoch, head, this.trimmed);
       this.#change({
         history: [...before.history, { epoch, first: head + 1 }],
         owner: this.#identity,
@@ -292,9 +294,9 @@ export class Server {
     );
     const last = gone.at(-1);
     if (last === undefined) return;
-    for (const entry of gone) this.#ever.trim(entry);
     this.#past = [...this.#past, this.#stored].slice(-maxLost);
     this.#change({ trimmed: new Map(this.trimmed).set(type, last.sequence) });
+    this.#ever.trim(this.epoch, this.trimmed);
   }
 
   /** True if the log says that the event is lost. */

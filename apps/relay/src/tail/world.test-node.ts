@@ -5,6 +5,7 @@ import { Hub } from "../fanout/hub.ts";
 import { silent } from "../fanout/recorder.test-sink.ts";
 import { fanoutNode } from "../fanout-node.ts";
 import type { Accepted, NewEvent } from "../log/event-log.ts";
+import { epochAt } from "../log/lineage.ts";
 import { Follower } from "./follower.ts";
 import { Link, type Luck } from "./world.test-link.ts";
 import type { Server } from "./world.test-log.ts";
@@ -37,9 +38,12 @@ export class WorldNode {
   start(): void {
     if (this.follower !== undefined) return;
     const { current, luck, remembers } = this.#options;
-    const link = new Link(current, luck, ({ entry }) => {
-      // before the log's first answer nothing is kept, and nobody is answered
-      if (entry?.kind === "event" && this.follower?.tail !== undefined) this.knows.add(entry.id);
+    const link = new Link(current, luck, ({ epoch, sequence, entry }) => {
+      const tail = this.follower?.tail;
+      // before the log's first answer nothing is kept, and nobody is answered; nor what lies before memory begins
+      if (entry?.kind !== "event" || tail === undefined) return;
+      const isBefore = sequence <= tail.memory.start && epochAt(tail.history, sequence) === epoch;
+      if (!isBefore) this.knows.add(entry.id);
     });
     const follower = new Follower({
       log: link,

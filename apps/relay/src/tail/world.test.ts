@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { calm, type Link } from "./world.test-link.ts";
 import { types, World } from "./world.test-world.ts";
 
 afterEach(() => {
@@ -196,6 +197,47 @@ describe("two nodes on a log that fails over", () => {
     await world.end();
     expect(world.current.entries.map(({ kind }) => kind)).toEqual(["event", "event"]);
     expect(world.clients[0]?.gaps).toEqual([]);
+  });
+
+  it("put back what another node had put back, if a failover takes it before they have read it there", async () => {
+    const world = await quietWorld();
+    world.weather(1, { ...calm, lost: 1 });
+    world.post(types[0], 1);
+    await world.pass(20);
+    const noticed = [
+      [0, 0],
+      [0, 0],
+    ] as const;
+    world.failOver({ lost: 1, lives: false, noticed });
+    const other = world.nodes[1]?.link as Link;
+    const asks = vi.spyOn(other, "unknownIds");
+    while (asks.mock.results.length === 0) await world.pass(1);
+    await world.pass(5);
+    expect(world.current.entries.length, "the other node has put it back").toBe(1);
+    expect(world.nodes[1]?.follower?.tail?.position, "this one has not read it there").toBe(0);
+    world.die(0);
+    world.failOver({ lost: 1, lives: false, noticed });
+    await world.end();
+    expect(world.current.entries.map(({ kind }) => kind)).toEqual(["event"]);
+  });
+
+  it("call no cursor invalid by a head that was asked for before its client came", async () => {
+    const world = await quietWorld();
+    const other = world.nodes[1];
+    world.weather(1, { ...calm, lost: 1 });
+    const asked = vi.spyOn(other?.link as Link, "state");
+    while (asked.mock.calls.length === 0) {
+      world.hold(1, 500);
+      await world.pass(1);
+    }
+    await world.pass(5);
+    world.post(types[0], 0);
+    await world.pass(20);
+    world.clients[0]?.disconnect();
+    world.connect(0, 1);
+    await world.pass(600);
+    expect(world.clients[0]?.node, "it stays").toBe(other);
+    await world.end();
   });
 
   it("call no cursor unknown before the others had their time to tell of its branch", async () => {
