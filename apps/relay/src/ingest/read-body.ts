@@ -15,8 +15,7 @@ export function readBody(request: IncomingMessage, maxBytes: number, timeoutMs: 
     let length = 0;
     const settle = (result: BodyResult): void => {
       clearTimeout(timer);
-      request.off("data", onData).off("end", onEnd).off("close", onClose);
-      if (result.status !== "read") request.pause();
+      if (result.status !== "read") request.off("data", onData).off("end", onEnd).pause();
       resolve(result);
     };
     const onData = (chunk: Buffer): void => {
@@ -27,7 +26,8 @@ export function readBody(request: IncomingMessage, maxBytes: number, timeoutMs: 
     const onEnd = (): void => settle({ status: "read", bytes: joined(chunks, length) });
     const onClose = (): void => settle({ status: "aborted" });
     const timer = setTimeout(() => settle({ status: "too_slow" }), timeoutMs);
-    // An error ends in "close"; without a listener it would end the process.
+    // What comes after the end or the limit changes nothing any more. An error ends in "close"; without a listener
+    // it would end the process.
     request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
   });
 }

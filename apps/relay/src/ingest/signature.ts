@@ -88,7 +88,14 @@ function readHeaders(rawHeaders: readonly string[]): SignatureHeaders | Signatur
   let plainText: string | undefined;
   let timestampedText: string | undefined;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]?.toLowerCase();
+    const written = rawHeaders[i] ?? "";
+    if (
+      written.length !== schemes.body.header.length &&
+      written.length !== schemes.timestamped.header.length
+    ) {
+      continue;
+    }
+    const name = written.toLowerCase();
     if (name === "x-sharmo-signature") {
       if (plainText !== undefined) return { kind: "repeated", header: schemes.body.header };
       plainText = rawHeaders[i + 1];

@@ -239,6 +239,7 @@ describe("while the log fails", () => {
 
   it("answers 503 when the relay itself has a fault", async () => {
     const webhook = await startWebhook({
+      settings: { allowedIps: ["127.0.0.1"] },
       deps: {
         clientAddress: () => {
           throw new Error("a fault");

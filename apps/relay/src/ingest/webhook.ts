@@ -48,22 +48,22 @@ export function createWebhookHandler(deps: WebhookDeps): WebhookHandler {
   const allowed = networksOf(settings.allowedIps);
   const challenges = new ChallengeLimit();
 
-  const refuseUnread = (request: IncomingMessage, address: string): Refusal | undefined =>
-    allowed.empty || allowed.has(address)
+  const refuseUnread = (request: IncomingMessage): Refusal | undefined =>
+    allowed.empty || allowed.has(deps.clientAddress(request))
       ? refuseByHead(request, settings.maxBytes)
       : refusals.addressNotAllowed;
 
   const follow = async (
     verdict: Verdict,
     body: Buffer,
-    address: string,
+    request: IncomingMessage,
     startedAt: number,
   ): Promise<Outcome> => {
     switch (verdict.kind) {
       case "refuse":
         return verdict.refusal;
       case "challenge": {
-        const waitSeconds = challenges.take(address, now());
+        const waitSeconds = challenges.take(deps.clientAddress(request), now());
         return waitSeconds === undefined
           ? { row: "challenge", challenge: verdict.challenge }
           : refusals.rateLimited(challengesPerMinute, waitSeconds);
@@ -114,8 +114,7 @@ export function createWebhookHandler(deps: WebhookDeps): WebhookHandler {
       await respond(request, response, outcome, unread);
     };
     try {
-      const address = deps.clientAddress(request);
-      const early = refuseUnread(request, address);
+      const early = refuseUnread(request);
       if (early !== undefined) return await answer(early, announcesBody(request));
 
       const body = await readBody(request, settings.maxBytes, bodyMs);
@@ -124,7 +123,7 @@ export function createWebhookHandler(deps: WebhookDeps): WebhookHandler {
       if (body.status === "too_slow") return await answer(refusals.tooSlow(bodyMs), true);
 
       const verdict = judge(request.rawHeaders, body.bytes, now());
-      const outcome = await within(storeMs, follow(verdict, body.bytes, address, startedAt)).catch(failed);
+      const outcome = await within(storeMs, follow(verdict, body.bytes, request, startedAt)).catch(failed);
       await answer(outcome, false);
     } catch (error) {
       // A fault of our own: the event is not stored, so the sender must try again.
@@ -139,7 +138,16 @@ class StoreTimeout extends Error {}
 function within<T>(ms: number, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new StoreTimeout(`no answer within ${ms} ms`)), ms);
-    work.finally(() => clearTimeout(timer)).then(resolve, reject);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
   });
 }
 

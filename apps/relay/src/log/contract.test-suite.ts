@@ -13,11 +13,13 @@ import { quarantineContract } from "./contract.test-quarantine.ts";
 import { readContract } from "./contract.test-read.ts";
 import { repairContract } from "./contract.test-repair.ts";
 import { retentionContract } from "./contract.test-retention.ts";
+import { togetherContract } from "./contract.test-together.ts";
 
 export function eventLogContract(name: string, harness: LogHarness): void {
   describe(`the ${name} log`, () => {
     const create = disposing(harness);
     acceptContract(create);
+    togetherContract(create);
     readContract(create);
     announcementContract(create);
     lifeContract(create);

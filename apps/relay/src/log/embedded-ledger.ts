@@ -29,7 +29,7 @@ import {
   retentionKey,
   storeFormat,
 } from "./embedded-tables.ts";
-import { decodeEntry, encodeEntry, lostType } from "./entry.ts";
+import { decodeEntry, encodeEntry, entryOf, lostType } from "./entry.ts";
 import {
   type Accepted,
   type DeadBranch,
@@ -292,21 +292,4 @@ export class Ledger implements Copy {
 function rowOf({ sequence, type, entity, createdAt, at, late }: EventEntry): LatestRow {
   const row = { sequence, type, createdAt, at, late };
   return entity === undefined ? row : { ...row, entity };
-}
-
-function entryOf(event: NewEvent, sequence: Sequence, at: number, late: boolean): EventEntry {
-  const { id, type, createdAt, filters, entity, was, body } = event;
-  return {
-    kind: "event",
-    sequence,
-    id,
-    type,
-    createdAt,
-    filters,
-    at,
-    late,
-    body,
-    ...(entity === undefined ? {} : { entity }),
-    ...(was === undefined ? {} : { was }),
-  };
 }

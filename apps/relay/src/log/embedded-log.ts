@@ -2,7 +2,6 @@
  * The event log on local disk, for one process. It answers and announces after the flush, and every opening begins
  * a new epoch, so that a copy brought back from a backup never names two entries alike.
  */
-import { hash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Epoch, Sequence } from "@sharmo-relay/protocol";
 import type { Database } from "./embedded-database.ts";
@@ -52,6 +51,7 @@ import {
   maxRange,
   type NewEvent,
 } from "./event-log.ts";
+import { shortHash } from "./short-hash.ts";
 
 export interface EmbeddedLogOptions {
   /** The data folder; made if it is not there. */
@@ -99,6 +99,8 @@ interface Parts {
   readonly clock: () => number;
   readonly release: () => Promise<void>;
 }
+
+const contentBytes = 8;
 
 /** A write that was flushed this lately shows that one would succeed now. */
 const provenMs = 5_000;
@@ -169,7 +171,7 @@ export class EmbeddedLog implements EventLog {
   }
 
   #append(event: NewEvent, header: string, known: Known | undefined): Promise<Outcome> {
-    const content = hash("sha256", event.body, "buffer").subarray(0, 8);
+    const content = shortHash(event.body, contentBytes);
     const prepared = { event, header, digest: digestOf(event.id), content };
     return this.#store.write(
       () => this.#ledger.accept(prepared, known),
@@ -350,5 +352,5 @@ function readLatestEvents(db: Database): EventEntry[] {
 }
 
 function digestOf(id: string): Buffer {
-  return hash("sha256", id, "buffer").subarray(0, digestBytes);
+  return shortHash(id, digestBytes);
 }

@@ -94,10 +94,11 @@ export const lastDigest: Buffer = Buffer.alloc(digestBytes + 1, 0xff);
 export const lastDay: number = 2 ** 32 - 1;
 
 export function idKey(day: number, digest: Buffer): Buffer {
-  const head = Buffer.allocUnsafe(5);
-  head[0] = table.id;
-  head.writeUInt32BE(day, 1);
-  return Buffer.concat([head, digest]);
+  const key = Buffer.allocUnsafe(5 + digest.length);
+  key[0] = table.id;
+  key.writeUInt32BE(day, 1);
+  digest.copy(key, 5);
+  return key;
 }
 
 export function dayIn(key: Buffer): number {
@@ -122,7 +123,10 @@ export interface Remembered {
 }
 
 export function rememberedValue({ sequence, content }: Remembered): Buffer {
-  return Buffer.concat([timeValue(sequence), content]);
+  const value = Buffer.allocUnsafe(wide + content.length);
+  value.writeUIntBE(sequence, 0, wide);
+  content.copy(value, wide);
+  return value;
 }
 
 export function readRemembered(value: Buffer): Remembered {

@@ -20,22 +20,30 @@ import {
   parseEpoch,
   type Sequence,
 } from "@sharmo-relay/protocol";
-import { type Announcement, type Entry, LogError, type Lost, type NewEvent } from "./event-log.ts";
+import {
+  type Announcement,
+  type Entry,
+  type EventEntry,
+  LogError,
+  type Lost,
+  type NewEvent,
+} from "./event-log.ts";
 
 const entryFormat = 1;
 
 const newline = 0x0a;
 
 /** The second header line, without its line break. */
-export function encodeHeader(event: NewEvent): string {
+export function encodeHeader({ id, type, createdAt, filters, entity, was }: NewEvent): string {
+  // Absent fields are left out by `JSON.stringify`.
   return JSON.stringify({
     k: "event",
-    id: event.id,
-    t: event.type,
-    c: event.createdAt,
-    f: event.filters.map((f) => [f.key, f.value]),
-    ...(event.entity === undefined ? {} : { e: event.entity }),
-    ...(event.was === undefined ? {} : { w: event.was }),
+    id,
+    t: type,
+    c: createdAt,
+    f: filters.map((f) => [f.key, f.value]),
+    e: entity,
+    w: was,
   });
 }
 
@@ -53,8 +61,21 @@ export function lostId({ epoch, from, to }: Lost): string {
   return `relay.lost ${epoch} ${from} ${to}`;
 }
 
+/** An event at its place. Field by field, since to spread an event of unknown shape costs more than all else here. */
+export function entryOf(event: NewEvent, sequence: Sequence, at: number, late: boolean): EventEntry {
+  const { id, type, createdAt, filters, entity, was, body } = event;
+  const entry = { kind: "event" as const, sequence, id, type, createdAt, filters, at, late, body };
+  if (was !== undefined) return { ...entry, was, ...(entity === undefined ? {} : { entity }) };
+  return entity === undefined ? entry : { ...entry, entity };
+}
+
 export function encodeEntry(at: number, late: boolean, header: string, body: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${entryFormat} ${at} ${late ? 1 : 0}\n${header}\n`), body]);
+  const lines = `${entryFormat} ${at} ${late ? 1 : 0}\n${header}\n`;
+  const lineBytes = Buffer.byteLength(lines);
+  const bytes = Buffer.allocUnsafe(lineBytes + body.length);
+  bytes.write(lines);
+  body.copy(bytes, lineBytes);
+  return bytes;
 }
 
 /** Reads an entry; throws `LogError` `unusable` when it is not one this build can read. */
@@ -145,8 +166,10 @@ export const maxAnnouncedBytes: number = 16 * 1024;
 
 /**
  * Reads an announcement: `<version> <epoch> <sequence>\n`, followed by the entry unless it is too large to carry. Of a
- * version it does not know it takes only epoch and sequence; `undefined` for anything
- * that is not an announcement.
+ * version it does not know it takes only epoch and sequence; `undefined` for anything that is not an announcement.
+ *
+ * The entry is read, and its bytes copied out of `bytes`, when it is first asked for: most announcements tell a node
+ * what it has.
  */
 export function decodeAnnouncement(bytes: Buffer): Announcement | undefined {
   const end = bytes.indexOf(newline);
@@ -156,9 +179,32 @@ export function decodeAnnouncement(bytes: Buffer): Announcement | undefined {
   const sequence = Number(line?.[3]);
   if (epoch === undefined || !Number.isSafeInteger(sequence)) return undefined;
   if (line?.[1] !== String(entryFormat) || end + 1 === bytes.length) return { epoch, sequence };
+  let unread: Buffer | undefined = bytes.subarray(end + 1);
+  let entry: Entry | undefined;
+  return {
+    epoch,
+    sequence,
+    get entry() {
+      if (unread !== undefined) entry = readAnnounced(sequence, unread);
+      unread = undefined;
+      return entry;
+    },
+  };
+}
+
+/** One that cannot be read is as if it were too large: it is read from the log, where what is wrong with it is said. */
+function readAnnounced(sequence: Sequence, bytes: Buffer): Entry | undefined {
   try {
-    return { epoch, sequence, entry: decodeEntry(sequence, bytes.subarray(end + 1)) };
+    return decodeEntry(sequence, alone(bytes));
   } catch {
-    return { epoch, sequence };
+    return undefined;
   }
+}
+
+/**
+ * Messages that come together are cut from one piece of memory, and whoever keeps one of them keeps that: a few that
+ * are kept for long (latest values) would hold a multiple of their size.
+ */
+function alone(bytes: Buffer): Buffer {
+  return bytes.buffer.byteLength > 2 * bytes.length ? Buffer.from(bytes) : bytes;
 }

@@ -152,11 +152,14 @@ export interface LatestValues {
   readonly entries: readonly EventEntry[];
 }
 
-/** Told to every node that listens, at most once, in any order. `entry` is absent if it was too large to carry. */
+/**
+ * Told to every node that listens, at most once, in any order. `entry` is absent if it was too large to carry; it may
+ * be read from bytes when it is first asked for.
+ */
 export interface Announcement {
   readonly epoch: Epoch;
   readonly sequence: Sequence;
-  readonly entry?: Entry;
+  readonly entry?: Entry | undefined;
 }
 
 export interface LogListener {

@@ -47,9 +47,9 @@ local function settle()
   local behind = ARGV[1] == epoch and tonumber(ARGV[2]) > head
   if format and owner == identity and not behind then return end
   redis.call('LLEN', key('epochs'))
-  format, owner, epoch, began = '1', identity, ARGV[3], now
-  redis.call('HSET', KEYS[1], 'format', format, 'identity', identity, 'epoch', epoch, 'began', whole(now),
+  redis.call('HSET', KEYS[1], 'format', '1', 'identity', identity, 'epoch', ARGV[3], 'began', whole(now),
     'head', whole(head), 'born', whole(born))
-  redis.call('RPUSH', key('epochs'), epoch .. ' ' .. whole(head + 1))
+  redis.call('RPUSH', key('epochs'), ARGV[3] .. ' ' .. whole(head + 1))
   redis.call('LTRIM', key('epochs'), -1000, -1)
+  format, owner, epoch, began = '1', identity, ARGV[3], now
 end

@@ -143,14 +143,18 @@ export class RedisConnection {
     try {
       return await this.#inTime(call, this.#attempt(call, script, args));
     } catch (error) {
-      const said = explain(error, this.#label);
-      const explained = said.message.endsWith(brokenConnection) ? this.#away(textOf(error)) : said;
-      if (error instanceof Error && isNotMaster(error.message)) this.renew();
-      throw explained;
+      throw this.errorOf(error);
     } finally {
       this.#running--;
       if (this.#running === 0) this.#idle?.();
     }
+  }
+
+  /** What a person is told of an error. One that says that another server is the master makes it connect anew. */
+  errorOf(error: unknown): LogError {
+    const said = explain(error, this.#label);
+    if (error instanceof Error && isNotMaster(error.message)) this.renew();
+    return said.message.endsWith(brokenConnection) ? this.#away(textOf(error)) : said;
   }
 
   /** Connects anew, unless it just did. */

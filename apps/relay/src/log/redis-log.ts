@@ -2,9 +2,17 @@
  * The event log in Redis, for any number of nodes. Each method is one script (two at most), and so one atomic step;
  * what they keep and under which keys stands at the head of `prologue.lua`.
  */
-import { hash, randomUUID } from "node:crypto";
-import { groupOf, primaryKeyOf, type Sequence } from "@sharmo-relay/protocol";
-import { encodeHeader, encodeLost, lostHeader, lostId, lostType, maxAnnouncedBytes } from "./entry.ts";
+import { randomUUID } from "node:crypto";
+import type { Sequence } from "@sharmo-relay/protocol";
+import {
+  encodeHeader,
+  encodeLost,
+  entryOf,
+  lostHeader,
+  lostId,
+  lostType,
+  maxAnnouncedBytes,
+} from "./entry.ts";
 import {
   type Accepted,
   type Appended,
@@ -26,7 +34,8 @@ import {
   type NewEvent,
   type Retention,
 } from "./event-log.ts";
-import { keyOf, LatestTable, removingType } from "./latest.ts";
+import { LatestTable } from "./latest.ts";
+import { AcceptBatches, digestOf, packEvent } from "./redis-accept.ts";
 import { type LineLogger, RedisConnection, type ScriptArgument } from "./redis-connection.ts";
 import { explainText, isNotMaster } from "./redis-errors.ts";
 import { RedisQuarantine } from "./redis-quarantine.ts";
@@ -62,8 +71,6 @@ export async function openRedisLog(options: RedisLogOptions): Promise<RedisLog> 
 }
 
 const prefix = "{sharmo}:";
-const digestBytes = 16;
-const contentBytes = 6;
 /** An answer may end once it has this many bytes: Redis does nothing else while it is put together. */
 const pageBytes = 2 * 1024 * 1024;
 const latestPage = 1_000;
@@ -79,6 +86,7 @@ export class RedisLog implements EventLog {
   readonly #connection: RedisConnection;
   /** Where accepts wait for replicas, which holds up the connection, they have one of their own. */
   readonly #accepting: RedisConnection;
+  readonly #accepts: AcceptBatches;
   readonly #minReplicas: number;
   readonly #channel: string;
   readonly #subscribers = new Set<Subscriber>();
@@ -102,6 +110,14 @@ export class RedisLog implements EventLog {
     // Channels are shared by all databases of a server, the log is not.
     this.#channel = address.db === 0 ? `${prefix}announcements` : `${prefix}announcements:${address.db}`;
     this.#retentionWritten = settings.retention === undefined;
+    const { dedupeMs, latestMax, maxTypes } = settings;
+    const limits = [dedupeMs, latestMax, maxTypes].map(String);
+    const announcing = [this.#channel, String(maxAnnouncedBytes), String(createdAtLeadMs)];
+    this.#accepts = new AcceptBatches({
+      run: (known, packed) =>
+        this.#run("accept", known, ...limits, ...announcing, minReplicas > 0 ? "1" : "0", ...packed),
+      errorOf: (text) => this.#accepting.errorOf(new Error(text)),
+    });
     this.quarantine = new RedisQuarantine((script, ...args) => this.#run(script, undefined, ...args));
   }
 
@@ -110,75 +126,28 @@ export class RedisLog implements EventLog {
     return this.#ignored;
   }
 
-  async accept(event: NewEvent, known: Known | undefined): Promise<Accepted> {
-    const { maxTypes } = this.#settings;
-    const answer = await this.#append(event, latestKeys(event), encodeHeader(event), maxTypes, known);
-    if (answer.status !== "accepted") return answer;
-    const [, epoch, sequence, at, late] = answer.reply;
-    const entry: EventEntry = {
-      ...event,
-      kind: "event",
-      sequence: asSequence(sequence),
-      at: asNumber(at),
-      late: asNumber(late) === 1,
-    };
-    return { status: "accepted", epoch: asEpoch(epoch), entry };
+  accept(event: NewEvent, known: Known | undefined): Promise<Accepted> {
+    return this.#accepts.accept(packEvent(event, encodeHeader(event)), known, (answer): Accepted => {
+      const { status, epoch, at, sequence } = answer;
+      switch (status) {
+        case "refused":
+          return { status, reason: "too_many_types" };
+        case "duplicate":
+        case "reused":
+          return { status: "duplicate", epoch, sequence, sameContent: status === "duplicate" };
+        default:
+          return { status: "accepted", epoch, entry: entryOf(event, sequence, at, status === "late") };
+      }
+    });
   }
 
-  /** The script `accept`, which knows entries of any kind. */
-  async #append(
-    event: Pick<NewEvent, "id" | "type" | "createdAt" | "body">,
-    latest: readonly [string, string],
-    header: string,
-    maxTypes: number,
-    known: Known | undefined,
-  ): Promise<Exclude<Accepted, { status: "accepted" }> | { status: "accepted"; reply: readonly unknown[] }> {
-    const { dedupeMs, latestMax } = this.#settings;
-    const reply = asList(
-      await this.#run(
-        "accept",
-        known,
-        event.type,
-        digestOf(event.id),
-        hash("sha256", event.body, "buffer").subarray(0, contentBytes),
-        String(event.createdAt),
-        ...latest,
-        header,
-        event.body,
-        String(dedupeMs),
-        String(latestMax),
-        String(maxTypes),
-        this.#channel,
-        String(maxAnnouncedBytes),
-        String(createdAtLeadMs),
-        this.#minReplicas > 0 ? "1" : "0",
-      ),
-    );
-    const status = asText(reply[0]);
-    if (status === "refused") return { status, reason: "too_many_types" };
-    if (status === "duplicate") {
-      return {
-        status,
-        epoch: asEpoch(reply[3]),
-        sequence: asSequence(reply[1]),
-        sameContent: asNumber(reply[2]) === 1,
-      };
-    }
-    return { status: "accepted", reply };
-  }
-
-  async appendLost(lost: Lost, known: Known | undefined): Promise<Appended> {
+  appendLost(lost: Lost, known: Known | undefined): Promise<Appended> {
     const body = encodeLost(lost);
-    const entry = { id: lostId(lost), type: lostType, createdAt: 0, body };
-    // one type more than events may have
-    const answer = await this.#append(entry, ["", ""], lostHeader, this.#settings.maxTypes + 1, known);
-    if (answer.status !== "accepted") return { status: "duplicate" };
-    const [, epoch, sequence, at] = answer.reply;
-    return {
-      status: "accepted",
-      epoch: asEpoch(epoch),
-      entry: { kind: "lost", sequence: asSequence(sequence), at: asNumber(at), lost, body },
-    };
+    const packed = packEvent({ id: lostId(lost), type: lostType, createdAt: 0, body }, lostHeader);
+    return this.#accepts.accept(packed, known, ({ status, epoch, at, sequence }): Appended => {
+      if (status !== "accepted") return { status: "duplicate" };
+      return { status, epoch, entry: { kind: "lost", sequence, at, lost, body } };
+    });
   }
 
   async unknownIds(ids: readonly string[], known: Known | undefined): Promise<ReadonlySet<string>> {
@@ -300,6 +269,7 @@ export class RedisLog implements EventLog {
   async close(): Promise<void> {
     const subscribers = [...this.#subscribers];
     this.#subscribers.clear();
+    this.#accepts.flush();
     await Promise.all([
       this.#connection.close(),
       this.#accepting.close(),
@@ -345,17 +315,6 @@ export class RedisLog implements EventLog {
     }
     return warnings;
   }
-}
-
-function digestOf(id: string): Buffer {
-  return hash("sha256", id, "buffer").subarray(0, digestBytes);
-}
-
-/** Places in the table of latest values: the event's own, and that of an event that removes its entity. */
-function latestKeys({ type, entity }: NewEvent): [string, string] {
-  if (entity === undefined || primaryKeyOf(type) === undefined) return ["", ""];
-  const removable = groupOf(type) === groupOf(removingType);
-  return [keyOf(type, entity), removable ? keyOf(removingType, entity) : ""];
 }
 
 function retentionOf(text: string): Retention {

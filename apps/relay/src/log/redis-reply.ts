@@ -78,7 +78,7 @@ function epochOf(text: string): Epoch {
   return epoch;
 }
 
-function strange(expected: string): LogError {
+export function strange(expected: string): LogError {
   return new LogError("unusable", `Redis did not answer a script as expected: ${expected} is missing`);
 }
 

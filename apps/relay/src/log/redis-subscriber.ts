@@ -85,7 +85,7 @@ export class Subscriber {
 
   #hear(message: Buffer): void {
     if (this.#stopping !== undefined) return;
-    const announcement = decodeAnnouncement(alone(message));
+    const announcement = decodeAnnouncement(message);
     if (announcement === undefined) this.#options.ignored();
     else this.#options.listener.announced(announcement);
   }
@@ -93,12 +93,4 @@ export class Subscriber {
   #ask(): void {
     if (this.#redis.status === "ready") this.#redis.ping().catch(() => undefined);
   }
-}
-
-/**
- * Messages that come together are cut from one piece of memory, and whoever keeps one of them keeps that: a few that
- * are kept for long (latest values) would hold a multiple of their size.
- */
-function alone(message: Buffer): Buffer {
-  return message.buffer.byteLength > 2 * message.length ? Buffer.from(message) : message;
 }

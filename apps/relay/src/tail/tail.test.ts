@@ -132,6 +132,28 @@ describe("the tail", () => {
     expect(node.applied.map((e) => e.sequence)).toEqual([1, 2]);
   });
 
+  it("asks for the entry of an announcement only if it does not have it", () => {
+    const log = new ModelLog();
+    const node = new Follower(log);
+    let asked = 0;
+    const announced = ({ epoch, sequence, entry }: Announcement): Announcement => ({
+      epoch,
+      sequence,
+      get entry() {
+        asked++;
+        return entry;
+      },
+    });
+    const [own, other] = [log.append(), log.append()];
+    node.tail.hear(own, true);
+    node.tail.hear(announced(own));
+    expect(asked).toBe(0);
+    node.tail.hear(announced(other));
+    node.tail.hear(announced(other));
+    expect(asked).toBe(1);
+    expect(node.applied).toEqual([own.entry, other.entry]);
+  });
+
   it("takes an epoch it does not know only from the log, together with the head", () => {
     const log = new ModelLog();
     const node = new Follower(log);

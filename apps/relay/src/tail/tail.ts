@@ -144,20 +144,24 @@ export class Tail {
 
   /** `own`: this node had it accepted itself; its announcement may come later or never. */
   hear(announcement: Announcement, own = false): void {
-    const { epoch, sequence, entry } = announcement;
+    const { epoch, sequence } = announcement;
     if (!knowsEpoch(this.#history, epoch)) {
       this.#mustAsk = true;
+      const { entry } = announcement;
       if (entry !== undefined && this.#strangers.length < maxPending)
         this.#strangers.push({ epoch, entry, strikes: 0 });
       return;
     }
     if (epochAt(this.#history, sequence) !== epoch) {
+      const { entry } = announcement;
       if (entry !== undefined) this.#listener.orphaned(entry, formatCursor(epoch, sequence));
       return;
     }
     if (!own) this.#announced = Math.max(this.#announced, sequence);
     if (sequence <= this.#position) return;
     this.#heard = Math.max(this.#heard, sequence);
+    // asked for only here: to read it costs more than all the rest
+    const { entry } = announcement;
     if (entry !== undefined) this.#keep({ epoch, entry, strikes: 0 });
     this.#drain();
   }
