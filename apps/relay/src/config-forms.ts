@@ -41,6 +41,18 @@ export function wholeNumber(min: number, max: number): Form<number> {
   };
 }
 
+/** Most processes of one relay. */
+const maxWorkers = 64;
+
+export const workers: Form<number | "auto"> = form<number | "auto">(
+  `a whole number from 1 to ${maxWorkers}, or auto`,
+  (text) => {
+    if (text === "auto") return { ok: true, value: text };
+    const count = /^[0-9]{1,3}$/.test(text) ? Number(text) : 0;
+    return count >= 1 && count <= maxWorkers ? { ok: true, value: count } : { ok: false };
+  },
+);
+
 export function oneOf<const T extends string>(...values: readonly T[]): Form<T> {
   return form(`${values.slice(0, -1).join(", ")} or ${values.at(-1)}`, (text) => {
     const value = values.find((v) => v === text);

@@ -42,7 +42,7 @@ export class ConfigReader {
     return setting.fallback;
   }
 
-  /** A variable that may be left out here and not there. */
+  /** A variable that may be left out, or be so, here and not there. */
   missing(name: string, setting: Pick<Setting<unknown>, "form" | "example">, why: string): void {
     if (!this.#problems.some((p) => p.name === name)) this.#add(name, setting, why);
   }

@@ -60,9 +60,11 @@ describe("what is not set", () => {
         maxBufferedBytes: 1_048_576,
         gatherMs: 10,
         directWrites: true,
+        compression: true,
         maxTopics: 100,
         memoryEvents: 10_000,
       },
+      workers: 1,
       trustProxy: [],
       logLevel: "info",
     });
@@ -129,6 +131,8 @@ test.each<[NodeJS.ProcessEnv, (config: Config) => unknown, unknown]>([
     ["https://a.example", "http://localhost:5173"],
   ],
   [{ RELAY_TRANSPORTS: "polling,websocket" }, (c) => c.realtime.transports, ["polling", "websocket"]],
+  [{ RELAY_WORKERS: "auto" }, (c) => c.workers, "auto"],
+  [{ RELAY_WORKERS: "64" }, (c) => c.workers, 64],
   [{ RELAY_TRUST_PROXY: "127.0.0.1" }, (c) => c.trustProxy, ["127.0.0.1"]],
   [{ RELAY_LOG_LEVEL: "debug" }, (c) => c.logLevel, "debug"],
 ])("%j is read", (env, pick, expected) => {
@@ -174,6 +178,10 @@ test.each<[string, string]>([
   ["RELAY_RETENTION", "7d"],
   ["RELAY_DEDUPE", "3 days"],
   ["RELAY_LATEST_MAX", "0"],
+  ["RELAY_WORKERS", "0"],
+  ["RELAY_WORKERS", "65"],
+  ["RELAY_WORKERS", "all"],
+  ["RELAY_WORKERS", "2.5"],
   ["RELAY_ALLOWED_ORIGINS", "https://a.example/"],
   ["RELAY_ALLOWED_ORIGINS", "https://a.example,*"],
   ["RELAY_ALLOWED_ORIGINS", "a.example"],
@@ -182,6 +190,7 @@ test.each<[string, string]>([
   ["RELAY_MAX_TOPICS", "0"],
   ["RELAY_GATHER_MS", "1s"],
   ["RELAY_DIRECT_WRITES", "yes"],
+  ["RELAY_COMPRESSION", "gzip"],
   ["RELAY_MEMORY_EVENTS", "many"],
   ["RELAY_MEMORY_BYTES", "1KiB"],
   ["RELAY_STALL_LIMIT", "60 seconds"],
@@ -217,6 +226,16 @@ test("replicas are asked of a Redis, never of the local disk", () => {
   expect(messageOf({ RELAY_MIN_REPLICAS: "1" })).toMatch(
     /REDIS_URL +is not set, and RELAY_MIN_REPLICAS asks for replicas of a Redis +expected redis:/,
   );
+});
+
+test("several workers do not go with polling, whose requests would reach any of them", () => {
+  const polling = { RELAY_TRANSPORTS: "websocket,polling" };
+  for (const RelayWorkers of ["2", "auto"]) {
+    expect(messageOf({ RELAY_WORKERS: RelayWorkers, ...polling })).toMatch(
+      /RELAY_WORKERS +is not 1, and RELAY_TRANSPORTS has polling.* expected 1, or RELAY_TRANSPORTS=websocket/,
+    );
+  }
+  expect(messageOf({ RELAY_WORKERS: "1", ...polling })).toBe("");
 });
 
 test("the examples in messages are right values themselves", () => {

@@ -52,6 +52,8 @@ export interface Config {
     readonly gatherMs: number;
     /** False: sockets are written to through Engine.IO alone. */
     readonly directWrites: boolean;
+    /** Compress what goes to clients that offer permessage-deflate. */
+    readonly compression: boolean;
     /** Most topics of one connection. */
     readonly maxTopics: number;
     /** Events this node keeps in memory for those who come back. */
@@ -59,6 +61,8 @@ export interface Config {
     /** And how many bytes of them at most. */
     readonly memoryBytes: number;
   };
+  /** How many processes serve the port. */
+  readonly workers: number | "auto";
   /** Addresses or networks whose X-Forwarded-For is believed; empty: none. */
   readonly trustProxy: readonly string[];
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -93,6 +97,7 @@ const jwtSecrets: Setting<readonly string[]> = {
   example: "$(openssl rand -base64 48)",
   secret: true,
 };
+const workers: Setting<number | "auto"> = { form: forms.workers, fallback: 1, example: "4" };
 
 /**
  * Reads the environment. In development, secrets that are not set are taken from the data folder, where they are
@@ -106,6 +111,11 @@ export function loadConfig(env: NodeJS.ProcessEnv): ConfigResult {
   }
   if (read.log.minReplicas > 0 && read.redisUrl === undefined) {
     reader.missing("REDIS_URL", redisUrl, "is not set, and RELAY_MIN_REPLICAS asks for replicas of a Redis");
+  }
+  if (read.workers !== 1 && read.realtime.transports.includes("polling")) {
+    const form = { ...forms.workers, expected: "1, or RELAY_TRANSPORTS=websocket" };
+    const why = "is not 1, and RELAY_TRANSPORTS has polling, whose requests must all reach one process";
+    reader.missing("RELAY_WORKERS", { form, example: "1" }, why);
   }
   const message = reader.message();
   if (message !== undefined) return { ok: false, message };
@@ -166,6 +176,7 @@ function readAll(reader: ConfigReader): Config {
       }),
     },
     realtime: readRealtime(reader),
+    workers: reader.read("RELAY_WORKERS", workers),
     trustProxy: reader.read("RELAY_TRUST_PROXY", {
       form: forms.networks,
       fallback: [],
@@ -248,6 +259,9 @@ function readRealtime(reader: ConfigReader): Config["realtime"] {
         fallback: "on",
         example: "on",
       }) === "on",
+    compression:
+      reader.read("RELAY_COMPRESSION", { form: forms.oneOf("on", "off"), fallback: "on", example: "on" }) ===
+      "on",
     maxTopics: reader.read("RELAY_MAX_TOPICS", {
       form: forms.wholeNumber(1, 10_000),
       fallback: 100,

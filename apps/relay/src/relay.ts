@@ -21,9 +21,10 @@ import { type Handle, listen, portOf, route } from "./http.ts";
 import { clientAddress, networksOf } from "./ingest/address.ts";
 import { retryQuarantined } from "./ingest/retry.ts";
 import { createWebhookHandler } from "./ingest/webhook.ts";
-import type { EventLog, LogSettings } from "./log/event-log.ts";
+import type { EventLog } from "./log/event-log.ts";
 import { createLogger, type Logger } from "./observe/logger.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
+import { openLog } from "./open-log.ts";
 import { DegradedNotice } from "./realtime/degraded.ts";
 import { drainClients } from "./realtime/drain.ts";
 import { serveSocketIo } from "./realtime/socket-io.ts";
@@ -37,6 +38,10 @@ export interface RelayOptions {
   /** Folder of the built dashboard; none is served if it holds no page. */
   readonly page?: string;
   readonly logger?: Logger;
+  /** Default: figures of its own. */
+  readonly metrics?: Metrics;
+  /** A log that another process holds, which also removes what is old. Default: the one that the settings name. */
+  readonly sharedLog?: EventLog;
 }
 
 export interface Relay {
@@ -49,8 +54,6 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-const maxTypes = 1_000;
-const commandTimeoutMs = 1_500;
 /** How long webhooks that are being received, and what a failover lost just before, may take once it is to stop. */
 const finishMs = 5_000;
 /** How long the parts may take to close: whoever ends the process will not wait for more than ten seconds in all. */
@@ -62,8 +65,8 @@ const closeMs = 1_000;
  */
 export async function startRelay(config: Config, options: RelayOptions = {}): Promise<Relay> {
   const logger = options.logger ?? createLogger({ level: config.logLevel, production: config.production });
-  const metrics = createMetrics();
-  const log = await openLog(config, logger);
+  const metrics = options.metrics ?? createMetrics();
+  const log = options.sharedLog ?? (await openLog(config, logger));
   const closers: (() => Promise<void> | void)[] = [() => log.close()];
   try {
     const page = options.page === undefined ? undefined : await loadStatic(options.page);
@@ -81,10 +84,12 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
       subscriptions: () => hub.countStates(),
       logSize: () => log.size?.(),
     });
-    const trimmer = new Trimmer(log, (error) =>
-      logger.warn({ err: error }, "old events could not be removed"),
-    );
-    closers.push(() => trimmer.close());
+    if (options.sharedLog === undefined) {
+      const trimmer = new Trimmer(log, (error) =>
+        logger.warn({ err: error }, "old events could not be removed"),
+      );
+      closers.push(() => trimmer.close());
+    }
 
     const tokens = createTokenVerifier(config.auth, {
       onKeysUnavailable: (error) =>
@@ -163,24 +168,6 @@ export async function startRelay(config: Config, options: RelayOptions = {}): Pr
     await closeAll(closers, logger);
     throw error;
   }
-}
-
-/** Only the engine in use is loaded: the other's native parts need not even be installed. */
-async function openLog(config: Config, logger: Logger): Promise<EventLog> {
-  const settings: LogSettings = {
-    ...(config.log.retention === undefined ? {} : { retention: config.log.retention }),
-    dedupeMs: config.log.dedupeMs,
-    latestMax: config.log.latestMax,
-    maxTypes,
-    commandTimeoutMs,
-  };
-  if (config.redisUrl !== undefined) {
-    const { openRedisLog } = await import("./log/redis-log.ts");
-    const { minReplicas } = config.log;
-    return openRedisLog({ url: config.redisUrl, settings, minReplicas, logger });
-  }
-  const { openEmbeddedLog } = await import("./log/embedded-log.ts");
-  return openEmbeddedLog({ dir: config.dataDir, settings });
 }
 
 function writing(config: Config, gathering: Gathering, logger: Logger): Writing {
@@ -268,8 +255,10 @@ function ingest(
   });
   return (request, response) => {
     const work = handle(request, response);
+    const over = (): void => void underWay.delete(work);
     underWay.add(work);
-    return work.finally(() => underWay.delete(work));
+    void work.then(over, over);
+    return work;
   };
 }
 

@@ -12,6 +12,8 @@ export type Logger = Pick<PinoLogger, "debug" | "info" | "warn" | "error">;
 export interface LoggerOptions {
   readonly level: Config["logLevel"];
   readonly production: boolean;
+  /** Which of several processes on one port writes the lines. */
+  readonly worker?: number;
   /** Where lines go; the standard output if absent. */
   readonly stream?: DestinationStream;
   /** Whether a person reads along; found out by itself if absent. */
@@ -27,7 +29,7 @@ export function createLogger(options: LoggerOptions): Logger {
   return pino(
     {
       level: options.level,
-      base: null,
+      base: options.worker === undefined ? null : { worker: options.worker },
       timestamp: stdTimeFunctions.isoTime,
       // serializers would see fields that `log` has already cleaned
       serializers: { err: (error: unknown) => error },

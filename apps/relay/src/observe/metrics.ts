@@ -3,7 +3,17 @@
  * label, or a stranger could grow the figures without end and read them out again.
  */
 import { type Delivery, gapReasons, type IngestCode, ingestCodes } from "@sharmo-relay/protocol";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  type Aggregator,
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from "prom-client";
 import type { LogErrorCode, LogSize } from "../log/event-log.ts";
 
 const ingestOutcomes = ["accepted", "duplicate", "challenge", ...ingestCodes] as const;
@@ -33,6 +43,14 @@ interface MetricsSource {
   subscriptions(): Readonly<Record<SubscriptionState, number>>;
   /** Room that the log takes; undefined where it does not tell. */
   logSize(): LogSize | undefined;
+}
+
+/** The figures of one process, as they are added to those of others. */
+export type Figures = readonly MetricObjectWithValues<MetricValue<string>>[];
+
+interface Rendered {
+  readonly contentType: string;
+  readonly body: string;
 }
 
 export interface Metrics {
@@ -75,7 +93,8 @@ export interface Metrics {
   };
   /** Takes the figures that are looked up from here on; before that they are 0. */
   watch(source: MetricsSource): void;
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  render(): Promise<Rendered>;
+  figures(): Promise<Figures>;
 }
 
 export function createMetrics(): Metrics {
@@ -95,11 +114,18 @@ export function createMetrics(): Metrics {
     const made = new Counter({ name: `sharmo_relay_${name}`, help, registers });
     return (count = 1): void => made.inc(count);
   };
-  const gauge = (name: string, help: string, read: (from: MetricsSource) => number): void => {
+  /** `over`: what several processes on one port show together. */
+  const gauge = (
+    name: string,
+    help: string,
+    over: Aggregator,
+    read: (from: MetricsSource) => number,
+  ): void => {
     new Gauge({
       name: `sharmo_relay_${name}`,
       help,
       registers,
+      aggregator: over,
       collect() {
         if (source !== undefined) this.set(read(source));
       },
@@ -135,13 +161,14 @@ export function createMetrics(): Metrics {
   );
   const gaps = counter("gaps_total", "Gaps told to clients, by reason", "reason", gapReasons);
   const bytes = plainCounter("frame_bytes_total", "Bytes of frames written to clients");
-  gauge("head_sequence", "Highest sequence this node has heard of", (from) => from.head());
-  gauge("fanout_sequence", "Sequence up to which this node has fanned out", (from) => from.position());
+  gauge("head_sequence", "Highest sequence this node has heard of", "max", (from) => from.head());
+  gauge("fanout_sequence", "Sequence up to which this node has fanned out", "min", (from) => from.position());
   new Gauge({
     name: "sharmo_relay_log_bytes",
     help: "Room that the embedded log takes: its file, and what of it is used",
     labelNames: ["kind"],
     registers,
+    aggregator: "max",
     collect() {
       const size = source?.logSize();
       if (size === undefined) return this.reset();
@@ -193,8 +220,50 @@ export function createMetrics(): Metrics {
     watch(from) {
       source = from;
     },
-    async render() {
-      return { contentType: registry.contentType, body: await registry.metrics() };
+    render: () => render(registry),
+    figures: () => registry.getMetricsAsJSON(),
+  };
+}
+
+/** Those of a process that serves nothing itself, and keeps workers that do. */
+export function createPrimaryMetrics(): {
+  replaced(): void;
+  figures(workers: number): Promise<Figures>;
+} {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const running = new Gauge({
+    name: "sharmo_relay_workers",
+    help: "Processes that serve the port",
+    registers,
+  });
+  const replaced = new Counter({
+    name: "sharmo_relay_workers_replaced_total",
+    help: "Workers that took the place of one that ended",
+    registers,
+  });
+  return {
+    replaced: () => replaced.inc(),
+    figures: (workers) => {
+      running.set(workers);
+      return registry.getMetricsAsJSON();
     },
   };
+}
+
+/** The figures of several processes as those of one: sums, but for what is the same to all or has an end. */
+export function renderTogether(all: readonly Figures[]): Promise<Rendered> {
+  return render(AggregatorRegistry.aggregate(all.map((figures) => [...figures])));
+}
+
+/** What remains of processes that ended: a sum that fell would be taken for one that began anew. */
+export async function lastingOf(all: readonly Figures[]): Promise<Figures> {
+  const figures = await AggregatorRegistry.aggregate(all.map((one) => [...one])).getMetricsAsJSON();
+  // prom-client's types say numbers here, and it gives words
+  return figures.filter(({ type }) => ["counter", "histogram"].includes(String(type)));
+}
+
+async function render(registry: Registry): Promise<Rendered> {
+  return { contentType: registry.contentType, body: await registry.metrics() };
 }

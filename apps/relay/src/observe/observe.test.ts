@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { LogError } from "../log/event-log.ts";
 import { createLogger, type LoggerOptions } from "./logger.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, createPrimaryMetrics, lastingOf, renderTogether } from "./metrics.ts";
 
 function logging(options: Partial<LoggerOptions> = {}) {
   const lines: string[] = [];
@@ -32,6 +32,12 @@ describe("the log", () => {
     const silent = logging({ level: "silent" });
     silent.logger.error("nothing");
     expect(silent.lines).toEqual([]);
+  });
+
+  test("names the worker that wrote it where there are several", () => {
+    const { lines, logger } = logging({ worker: 2 });
+    logger.info({ id: "evt_1" }, "accepted");
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ worker: 2, id: "evt_1", msg: "accepted" });
   });
 
   const word = "hidden-word";
@@ -195,5 +201,51 @@ describe("the figures", () => {
     const [a, b] = [createMetrics(), createMetrics()];
     a.ingest.answered("duplicate");
     expect((await b.render()).body).toContain('outcome="duplicate"} 0');
+  });
+
+  test("of several processes are sums, but for the end of the log and who is furthest behind", async () => {
+    const workers = [createMetrics(), createMetrics()];
+    for (const [n, metrics] of workers.entries()) {
+      metrics.ingest.answered("accepted");
+      metrics.ingest.acceptTook(0.003);
+      metrics.fanout.delivered(10 + n, "live");
+      metrics.fanout.connections(1);
+      metrics.watch({
+        head: () => 9 + n,
+        position: () => 8 + n,
+        subscriptions: () => ({ snapshot: 0, catching_up: 1, tailing: 3 }),
+        logSize: () => ({ fileBytes: 8_192, usedBytes: 4_096 }),
+      });
+    }
+    const primary = createPrimaryMetrics();
+    primary.replaced();
+    const ended = createMetrics();
+    ended.fanout.delivered(100, "live");
+    ended.fanout.connections(1);
+    // as it goes from process to process
+    const all = structuredClone(
+      await Promise.all([
+        primary.figures(2),
+        lastingOf([await ended.figures()]),
+        ...workers.map((one) => one.figures()),
+      ]),
+    );
+    const { contentType, body } = await renderTogether(all);
+    expect(contentType).toBe((await createMetrics().render()).contentType);
+    for (const line of [
+      "sharmo_relay_workers 2",
+      "sharmo_relay_workers_replaced_total 1",
+      'sharmo_relay_webhooks_total{outcome="accepted"} 2',
+      'sharmo_relay_accept_duration_seconds_bucket{le="0.005"} 2',
+      "sharmo_relay_accept_duration_seconds_count 2",
+      'sharmo_relay_deliveries_total{kind="live"} 121',
+      "sharmo_relay_connections 2",
+      'sharmo_relay_subscriptions{state="tailing"} 6',
+      "sharmo_relay_head_sequence 10",
+      "sharmo_relay_fanout_sequence 8",
+      'sharmo_relay_log_bytes{kind="used"} 4096',
+    ]) {
+      expect(body.split("\n")).toContain(line);
+    }
   });
 });
