@@ -34,9 +34,13 @@ export function route(
       response.destroy();
     });
   };
+  // one function for all of them: a connection may stand for days
+  function forget(this: Socket): void {
+    connections.delete(this);
+  }
   http.on("connection", (socket) => {
     connections.add(socket);
-    socket.once("close", () => connections.delete(socket));
+    socket.on("close", forget);
   });
   http.on("request", (request, response) => {
     open.add(response);
@@ -64,10 +68,16 @@ function pathOf(request: IncomingMessage): string {
   return mark < 0 ? url : url.slice(0, mark);
 }
 
-export function listen(http: Server, config: Config): Promise<void> {
+/**
+ * Connections that may wait to be accepted; the system cuts it down to its own limit (`net.core.somaxconn`). One more
+ * is not answered at all, and its client tries again only after one, three, seven seconds.
+ */
+const backlog = 16_384;
+
+export function listen(http: Server, { port, host }: Config): Promise<void> {
   return new Promise((resolve, reject) => {
     http.once("error", reject);
-    http.listen({ port: config.port, ...(config.host === undefined ? {} : { host: config.host }) }, () => {
+    http.listen({ port, backlog, ...(host === undefined ? {} : { host }) }, () => {
       http.off("error", reject);
       resolve();
     });

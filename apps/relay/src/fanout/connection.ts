@@ -32,8 +32,8 @@ import {
   wanted,
 } from "./subscription.ts";
 
-/** Entries sent in one go before the socket is looked at again. */
-const burst = 128;
+/** What is sent in one go before the socket is looked at again. */
+const burst = { entries: 128, bytes: 256 * 1024 };
 
 /** Pause before a page that could not be read is asked for again, in milliseconds. */
 const retryReadMs = { least: 300, most: 1_500 };
@@ -251,8 +251,8 @@ export class Connection implements Member {
       if (next.do === "join") return this.#join(subscription);
       if (this.sink.buffered() > this.#maxBuffered / 4) return this.#awaitDrain();
       if (next.do === "read") return this.#read(subscription, next.after, next.through);
-      if (next.do === "show") this.#show(subscription, next.rest.slice(0, burst));
-      else this.#fromMemory(subscription, next.after, Math.min(next.through, next.after + burst));
+      if (next.do === "show") this.#show(subscription, next.rest.slice(0, burst.entries));
+      else this.#fromMemory(subscription, next.after, Math.min(next.through, next.after + burst.entries));
     }
   }
 
@@ -288,12 +288,16 @@ export class Connection implements Member {
 
   #fromMemory(subscription: Subscription, after: Sequence, through: Sequence): void {
     const entries: Item[] = [];
-    for (let sequence = after + 1; sequence <= through; sequence++) {
-      const entry = this.hub.node.memoryAt(sequence);
-      if (entry !== undefined) entries.push(entry);
+    let end = after;
+    for (let bytes = 0; end < through && bytes < burst.bytes; ) {
+      end++;
+      const entry = this.hub.node.memoryAt(end);
+      if (entry === undefined) continue;
+      entries.push(entry);
+      bytes += entry.body.length;
     }
     this.hub.observe.paged("memory");
-    this.#set(at(subscription, catchingUp(through)));
+    this.#set(at(subscription, catchingUp(end)));
     this.#send(subscription, wanted(subscription, entries, after, this.hub.node.history));
   }
 

@@ -7,7 +7,7 @@ import type { EventEntry } from "../log/event-log.ts";
 import { Frame, storedMeta } from "./frames.ts";
 
 /** Bytes of the frames kept; with more all are given up. */
-const maxBytes = 8 * 1024 * 1024;
+const maxBytes = 2 * 1024 * 1024;
 
 export class Copies {
   readonly #kept = new Map<string, Map<EventEntry, Frame>>();

@@ -5,6 +5,7 @@
  */
 import { Socket as TcpSocket } from "node:net";
 import type { Socket } from "socket.io";
+import type { Reads } from "./batch.ts";
 
 type Conn = Socket["conn"];
 
@@ -14,6 +15,8 @@ export interface Insides {
   /** `conn.transport` when they were looked at: it changes when polling is upgraded. */
   readonly transport: object;
   readonly sender: Sender;
+  /** As permessage-deflate was negotiated. */
+  readonly reads: Reads;
 }
 
 /** ws's own, of one socket: `_state` is 0 unless it compresses or reads; `_bufferedBytes` wait behind that. */
@@ -32,7 +35,18 @@ export function insidesOf(conn: Conn): Insides | undefined {
   const tcp = "_socket" in ws ? ws._socket : undefined;
   const sender = "_sender" in ws ? ws._sender : undefined;
   if (!(tcp instanceof TcpSocket) || !isSender(sender)) return undefined;
-  return { tcp, transport, sender };
+  return { tcp, transport, sender, reads: readsOf(ws) };
+}
+
+/** A client that wants a smaller window than frames are compressed with gets them as they are. */
+function readsOf(ws: object): Reads {
+  const extensions = "_extensions" in ws ? ws._extensions : undefined;
+  if (typeof extensions !== "object" || extensions === null) return "plain";
+  const deflate: unknown = Object.entries(extensions).find(([name]) => name === "permessage-deflate")?.[1];
+  const params = typeof deflate === "object" && deflate !== null && "params" in deflate ? deflate.params : {};
+  if (typeof params !== "object" || params === null || deflate === undefined) return "plain";
+  if ("server_max_window_bits" in params && params.server_max_window_bits !== 15) return "plain";
+  return "server_no_context_takeover" in params ? "deflated" : "chained";
 }
 
 function isSender(value: unknown): value is Sender {

@@ -5,7 +5,7 @@
 import type { Cursor, EventMeta } from "@sharmo-relay/protocol";
 import type { EventEntry } from "../log/event-log.ts";
 import { Batch } from "./batch.ts";
-import { textFrame } from "./websocket-frame.ts";
+import { deflatedFrame, messageOf, textFrame } from "./websocket-frame.ts";
 
 /** One event with what is said of it; each form is made once, when first asked for, for all who get it. */
 export class Frame {
@@ -13,6 +13,7 @@ export class Frame {
   readonly meta: EventMeta;
   #packet: string | undefined;
   #websocket: Buffer | undefined;
+  #deflated: Buffer | undefined;
   #stream: string | undefined;
   #alone: Batch<Frame> | undefined;
 
@@ -35,6 +36,16 @@ export class Frame {
       Buffer.from(this.#behind()),
     );
     return this.#websocket;
+  }
+
+  get message(): Buffer {
+    return messageOf(this.websocket);
+  }
+
+  /** The same, compressed; or as it is, where that saves nothing. */
+  get deflated(): Buffer {
+    this.#deflated ??= deflatedFrame(this.message) ?? this.websocket;
+    return this.#deflated;
   }
 
   /** A Server-Sent Event. It has no `id` if it moves no cursor. */

@@ -29,8 +29,26 @@ export interface OpenRequest {
   readonly conflate: boolean;
 }
 
+/** What was read of lists of topics: many clients ask for the same, and a connection keeps it while it stands. */
+const kept = new Map<string, readonly Topic[]>();
+const mostKept = 1_000;
+const longestKept = 512;
+
+/** No topic has a space in it, so with its length no two lists have the same name; undefined where none is kept. */
+function nameOf(topics: readonly unknown[]): string | undefined {
+  if (!topics.every((text) => typeof text === "string")) return undefined;
+  const name = `${topics.length} ${topics.join(" ")}`;
+  return name.length <= longestKept ? name : undefined;
+}
+
+function keep(name: string, topics: readonly Topic[]): void {
+  const [oldest] = kept.size < mostKept ? [] : kept.keys();
+  if (oldest !== undefined) kept.delete(oldest);
+  kept.set(name, topics);
+}
+
 /** Reads a list of topics from outside: canonical, in the order asked, each once. */
-export function readTopics(topics: unknown, most: number): { ok: true; topics: Topic[] } | Refusal {
+export function readTopics(topics: unknown, most: number): { ok: true; topics: readonly Topic[] } | Refusal {
   if (!Array.isArray(topics) || topics.length === 0) {
     return refuse(
       "invalid_topic",
@@ -40,6 +58,9 @@ export function readTopics(topics: unknown, most: number): { ok: true; topics: T
   if (topics.length > most) {
     return refuse("too_many_topics", `at most ${most} topics on one connection, ${topics.length} asked`);
   }
+  const name = nameOf(topics);
+  const known = name === undefined ? undefined : kept.get(name);
+  if (known !== undefined) return { ok: true, topics: known };
   const found = new Map<string, Topic>();
   const bad: { topic: string; message: string }[] = [];
   for (const text of topics) {
@@ -51,7 +72,9 @@ export function readTopics(topics: unknown, most: number): { ok: true; topics: T
   if (first !== undefined) {
     return refuse("invalid_topic", `${first.topic}: ${first.message}`, { topics: bad });
   }
-  return { ok: true, topics: [...found.values()] };
+  const read = [...found.values()];
+  if (name !== undefined) keep(name, read);
+  return { ok: true, topics: read };
 }
 
 export function refuse(
@@ -95,15 +118,19 @@ async function open(
 ): Promise<void> {
   // a position can change under our feet while the log is asked; then everything is asked again
   for (let attempt = 0; attempt < 3; attempt++) {
-    const prepared = await prepare(connection.hub.node, request.since);
+    // most need nothing of the log: they are not made to wait
+    const prepared =
+      known(connection.hub.node, request.since) ?? (await prepare(connection.hub.node, request.since));
     if (connection.closed) return;
     const start = decide(connection, request, prepared);
     if (start.kind === "again") continue;
     if (start.kind === "refused") return answer(start.answer);
     if (start.kind === "held") return answer(start.ack);
     const { ack, subscription } = opening(connection, request, start);
-    answer(ack);
-    return connection.open(subscription);
+    return connection.sink.together(() => {
+      answer(ack);
+      connection.open(subscription);
+    });
   }
   answer(refuse("unavailable", "the event log is changing; try again in a moment"));
 }
@@ -114,10 +141,22 @@ interface Prepared {
   readonly page?: LogRange;
 }
 
+/** What can be said without the log. */
+function known(node: FanoutNode, since: Position | undefined): Prepared | undefined {
+  if (since === undefined) return { placed: undefined };
+  const placed = node.placeNow(since);
+  return placed.kind === "at" && isInMemory(node, placed.sequence) ? { placed } : undefined;
+}
+
+/** True if this node's memory has all that follows. */
+function isInMemory(node: FanoutNode, sequence: Sequence): boolean {
+  return sequence >= Math.min(node.memoryStart, node.position);
+}
+
 async function prepare(node: FanoutNode, since: Position | undefined): Promise<Prepared> {
   if (since === undefined) return { placed: undefined };
   const placed = await node.place(since);
-  if (placed.kind !== "at" || placed.sequence >= Math.min(node.memoryStart, node.position)) return { placed };
+  if (placed.kind !== "at" || isInMemory(node, placed.sequence)) return { placed };
   const page = await node.page(placed.sequence, node.position).catch(() => undefined);
   return page === undefined ? { placed: { kind: "unavailable" } } : { placed, page };
 }
@@ -139,6 +178,8 @@ type Start =
   | { readonly kind: "refused"; readonly answer: Refusal };
 
 const nothingTold: Subscription["told"] = new Map();
+const nothingHad: Subscription["had"] = [];
+const tailing: State = { kind: "tailing" };
 
 function decide(connection: Connection, request: OpenRequest, { placed, page }: Prepared): Start {
   const { node } = connection.hub;
@@ -197,7 +238,7 @@ function resume(node: FanoutNode, request: OpenRequest, from: Sequence, page: Lo
 }
 
 function live(node: FanoutNode, topics: readonly Topic[]): Found {
-  return { kind: "found", topics, state: { kind: "tailing" }, position: node.position, told: nothingTold };
+  return { kind: "found", topics, state: tailing, position: node.position, told: nothingTold };
 }
 
 function snapshot(node: FanoutNode, topics: readonly Topic[]): Start {
@@ -245,7 +286,7 @@ function opening(
     conflate: request.conflate,
     state,
     told,
-    had: start.had ?? [],
+    had: start.had ?? nothingHad,
   };
   const gap = start.gap === undefined ? undefined : wireGap(connection, subscription, start.gap);
   if (gap !== undefined) connection.hub.observe.gap(gap.reason);

@@ -24,6 +24,9 @@ export interface Writing {
   unexpected(): void;
 }
 
+/** More bytes than this of a page, or of each frame of a batch, are written as they are, in one write but no copy. */
+const copied = 64 * 1024;
+
 export class SocketWriter implements Sink, Gathered {
   readonly #socket: Socket;
   readonly #writing: Writing;
@@ -44,21 +47,24 @@ export class SocketWriter implements Sink, Gathered {
   }
 
   whenDrained(call: () => void): void {
-    // the transport's own "drain" comes when the last write was taken; the engine's comes when it was handed over
-    onceDrained(this.#socket.conn.transport, call);
+    // the transport's own "drain" comes when the engine's last write was taken; what went past it is TCP's to tell
+    onceDrained(this.#insides?.tcp ?? this.#socket.conn.transport, call);
   }
 
   live(frame: Frame): void {
     const waiting = this.#waiting;
-    this.#waiting = waiting === undefined ? frame.alone : waiting.with(frame);
+    this.#waiting = waiting === undefined ? frame.alone.hold() : waiting.with(frame);
     if (waiting === undefined) this.#writing.gathering.wait(this);
   }
 
   page(frames: readonly Frame[]): void {
     this.flush(performance.now());
-    const tcp = this.#tcpInOrder();
-    if (tcp === undefined) this.#passOn(frames);
-    else tcp.write(Buffer.concat(frames.map(({ websocket }) => websocket)));
+    const insides = this.#inOrder();
+    if (insides === undefined) return this.#passOn(frames);
+    const plain = insides.reads === "plain";
+    const bytes = frames.reduce((sum, { websocket }) => sum + websocket.length, 0);
+    if (bytes > copied) this.#oneByOne(frames, insides);
+    else insides.tcp.write(Buffer.concat(frames.map((frame) => (plain ? frame.websocket : frame.deflated))));
   }
 
   together(work: () => void): void {
@@ -74,9 +80,9 @@ export class SocketWriter implements Sink, Gathered {
   notice<N extends keyof RelayNotices>(name: N, notice: RelayNotices[N]): void {
     this.flush(performance.now());
     const packet = `2${JSON.stringify([name, notice])}`;
-    const tcp = this.#tcpInOrder();
-    if (tcp === undefined) this.#socket.conn.write(packet);
-    else tcp.write(textFrame(Buffer.from(`4${packet}`)));
+    const insides = this.#inOrder();
+    if (insides === undefined) this.#socket.conn.write(packet);
+    else insides.tcp.write(textFrame(Buffer.from(`4${packet}`)));
   }
 
   flush(now: number): void {
@@ -84,9 +90,11 @@ export class SocketWriter implements Sink, Gathered {
     if (waiting === undefined) return;
     this.#waiting = undefined;
     this.writtenAt = now;
-    const tcp = this.#tcpInOrder();
-    if (tcp === undefined) this.#passOn(waiting.frames());
-    else tcp.write(waiting.websocket);
+    const insides = this.#inOrder();
+    if (insides === undefined) this.#passOn(waiting.frames());
+    else if (waiting.length > 1 && waiting.bytes > copied * waiting.length)
+      this.#oneByOne(waiting.frames(), insides);
+    else insides.tcp.write(waiting.wire(insides.reads));
   }
 
   /** With polling the engine passes its buffer on when the client asks for it, and so only then. */
@@ -108,12 +116,12 @@ export class SocketWriter implements Sink, Gathered {
     else tcp.destroy();
   }
 
-  /** The TCP connection, if what is written to it now comes behind all that was written before. */
-  #tcpInOrder(): TcpSocket | undefined {
+  /** With the TCP connection, if what is written to it now comes behind all that was written before. */
+  #inOrder(): Insides | undefined {
     const { conn } = this.#socket;
     // it was polling, and has been upgraded
     if (this.#insides?.transport !== conn.transport) this.#look();
-    return this.#insides !== undefined && isInOrder(conn, this.#insides) ? this.#insides.tcp : undefined;
+    return this.#insides !== undefined && isInOrder(conn, this.#insides) ? this.#insides : undefined;
   }
 
   #look(): void {
@@ -130,6 +138,12 @@ export class SocketWriter implements Sink, Gathered {
       const options = { wsPreEncodedFrame: [frame.websocket] };
       this.#socket.conn.write(frame.packet, options as WriteOptions);
     }
+  }
+
+  #oneByOne(frames: readonly Frame[], { tcp, reads }: Insides): void {
+    this.together(() => {
+      for (const frame of frames) tcp.write(reads === "plain" ? frame.websocket : frame.deflated);
+    });
   }
 
   #held(): number {
