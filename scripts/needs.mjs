@@ -1,5 +1,5 @@
-// The programs that the tests use and npm does not bring: a Redis server and a Chromium.
-import { accessSync, constants } from "node:fs";
+// The programs that the tests and the bench use and npm does not bring: a Redis server, a Chromium, other relays.
+import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { StepFailed, step, toolEnvironment } from "./steps.mjs";
 
@@ -13,6 +13,19 @@ const needs = [
     brew: "--cask chromium",
   },
 ];
+
+/** What `npm run bench` compares with where it is there; installed only when asked for. */
+const benchPeers = [
+  {
+    what: "nginx with nchan",
+    files: ["/usr/lib/nginx/modules/ngx_nchan_module.so"],
+    programs: ["nginx"],
+    apt: "libnginx-mod-nchan",
+    brew: "nginx",
+  },
+  { what: "nats-server", programs: ["nats-server"], apt: "nats-server", brew: "nats-server" },
+];
+export const benchPeerNames = benchPeers.map((need) => need.what);
 
 function executable(path) {
   try {
@@ -31,12 +44,12 @@ function onPath(program) {
 
 function isThere(need) {
   if (need.variable && process.env[need.variable]) return executable(process.env[need.variable]);
-  return need.programs.some(onPath);
+  return need.programs.some(onPath) && (need.files ?? []).every(existsSync);
 }
 
 /** Installs what is missing where that is allowed; otherwise says what to run and throws StepFailed. */
 export async function systemNeeds(wanted = needs.map((need) => need.what)) {
-  const missing = needs.filter((need) => wanted.includes(need.what) && !isThere(need));
+  const missing = [...needs, ...benchPeers].filter((need) => wanted.includes(need.what) && !isThere(need));
   if (missing.length === 0) return;
   const names = missing.map((need) => need.what).join(" and ");
   const packages = missing.map((need) => need.apt);

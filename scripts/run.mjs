@@ -1,4 +1,4 @@
-// What `npm start`, `npm test`, `npm run chaos`, `build` and `check` call: brings what is needed, does what changed.
+// What `npm start`, `npm test`, `npm run chaos`, `bench`, `build` and `check` call: brings what is needed, does what changed.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root, StepFailed, show, step, stopSteps, together, toolEnvironment } from "./steps.mjs";
@@ -83,6 +83,21 @@ const commands = {
     await build();
     const { chaos } = await import("./chaos.mjs");
     return chaos(args, (handler) => {
+      onSignal = handler;
+    });
+  },
+  async bench(args) {
+    await dependencies();
+    const { benchPeerNames, systemNeeds } = await import("./needs.mjs");
+    if (args.includes("--install-peers")) {
+      await systemNeeds(benchPeerNames);
+      return 0;
+    }
+    await systemNeeds(["Redis"]);
+    // another tree's relay is measured as it was built there
+    if (!args.some((arg) => arg === "--relay" || arg.startsWith("--relay="))) await build();
+    const { bench } = await import("./bench.mjs");
+    return bench(args, (handler) => {
       onSignal = handler;
     });
   },
