@@ -163,7 +163,9 @@ export async function allGot(followers: readonly Follower[], stream: Stream): Pr
 
 /** The value of a figure, as whoever answers this request tells it. */
 export async function figure(url: string, name: string): Promise<number> {
-  const response = await fetch(`${url}/metrics`, { headers: { connection: "close" } });
+  // a connection that is being handed to a process that dies in this moment is never answered
+  const signal = AbortSignal.timeout(2_000);
+  const response = await fetch(`${url}/metrics`, { headers: { connection: "close" }, signal });
   const line = (await response.text()).split("\n").find((one) => one.startsWith(`${name} `));
   return Number(line?.split(" ").at(-1));
 }
