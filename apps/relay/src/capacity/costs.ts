@@ -33,17 +33,17 @@ export interface Costs {
 }
 
 export const measured: Costs = {
-  write: 14e-6,
-  frame: 0.6e-6,
-  apply: 30e-6,
-  accept: 60e-6,
+  write: 15e-6,
+  frame: 0.3e-6,
+  apply: 40e-6,
+  accept: 130e-6,
   acceptInRedis: 30e-6,
   ping: 100e-6,
   comeBack: 1.5e-3,
-  connectionBytes: 18 * 1024,
+  connectionBytes: 16 * 1024,
   processBytes: 160 * 1024 * 1024,
   frameBytes: 70,
-  deflated: { alone: 0.63, chained: 0.3 },
+  deflated: { alone: 0.67, chained: 0.1 },
   storedBytes: 66,
   redisMessages: 650_000,
   redisAccepts: 12_000,
