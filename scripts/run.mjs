@@ -81,8 +81,8 @@ const commands = {
       await systemNeeds(["Redis"]);
     }
     await build();
-    const { chaos } = await import("./chaos.mjs");
-    return chaos(args, (handler) => {
+    const { longRun } = await import("./long-run.mjs");
+    return longRun("chaos", args, (handler) => {
       onSignal = handler;
     });
   },
@@ -96,8 +96,8 @@ const commands = {
     await systemNeeds(["Redis"]);
     // another tree's relay is measured as it was built there
     if (!args.some((arg) => arg === "--relay" || arg.startsWith("--relay="))) await build();
-    const { bench } = await import("./bench.mjs");
-    return bench(args, (handler) => {
+    const { longRun } = await import("./long-run.mjs");
+    return longRun("bench", args, (handler) => {
       onSignal = handler;
     });
   },

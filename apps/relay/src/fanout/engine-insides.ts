@@ -30,20 +30,43 @@ export function insidesOf(conn: Conn): Insides | undefined {
   const transport: object = conn.transport;
   if (!("name" in transport) || transport.name !== "websocket") return undefined;
   if (queueOf(conn) === undefined || typeof conn.readyState !== "string") return undefined;
-  const ws = "socket" in transport ? transport.socket : undefined;
-  if (typeof ws !== "object" || ws === null) return undefined;
-  const tcp = "_socket" in ws ? ws._socket : undefined;
-  const sender = "_sender" in ws ? ws._sender : undefined;
-  if (!(tcp instanceof TcpSocket) || !isSender(sender)) return undefined;
+  const ws = webSocketOf(conn);
+  const tcp = tcpOf(conn);
+  const sender = ws !== undefined && "_sender" in ws ? ws._sender : undefined;
+  if (ws === undefined || tcp === undefined || !isSender(sender)) return undefined;
   return { tcp, transport, sender, reads: readsOf(ws) };
+}
+
+/** ws's own object for permessage-deflate, of one connection that agreed on it. */
+export function deflateOf(ws: object): object | undefined {
+  const extensions = "_extensions" in ws ? ws._extensions : undefined;
+  if (typeof extensions !== "object" || extensions === null) return undefined;
+  const deflate: unknown = Object.entries(extensions).find(([name]) => name === "permessage-deflate")?.[1];
+  return typeof deflate === "object" && deflate !== null ? deflate : undefined;
+}
+
+/** The TCP connection of a WebSocket; polling has none of its own. */
+export function tcpOf(conn: Conn): TcpSocket | undefined {
+  const ws = webSocketOf(conn);
+  return ws !== undefined && "_socket" in ws && ws._socket instanceof TcpSocket ? ws._socket : undefined;
+}
+
+/** What Node and ws hold of a WebSocket; polling has nothing but the engine's buffer. */
+export function bytesBelow(conn: Conn): number {
+  const ws = webSocketOf(conn);
+  if (ws === undefined || !("bufferedAmount" in ws)) return 0;
+  return typeof ws.bufferedAmount === "number" ? ws.bufferedAmount : 0;
+}
+
+function webSocketOf({ transport }: { readonly transport: object }): object | undefined {
+  const ws = "socket" in transport ? transport.socket : undefined;
+  return typeof ws === "object" && ws !== null ? ws : undefined;
 }
 
 /** A client that wants a smaller window than frames are compressed with gets them as they are. */
 function readsOf(ws: object): Reads {
-  const extensions = "_extensions" in ws ? ws._extensions : undefined;
-  if (typeof extensions !== "object" || extensions === null) return "plain";
-  const deflate: unknown = Object.entries(extensions).find(([name]) => name === "permessage-deflate")?.[1];
-  const params = typeof deflate === "object" && deflate !== null && "params" in deflate ? deflate.params : {};
+  const deflate = deflateOf(ws);
+  const params = deflate !== undefined && "params" in deflate ? deflate.params : {};
   if (typeof params !== "object" || params === null || deflate === undefined) return "plain";
   if ("server_max_window_bits" in params && params.server_max_window_bits !== 15) return "plain";
   return "server_no_context_takeover" in params ? "deflated" : "chained";

@@ -3,11 +3,10 @@
  * to the TCP connection in one write, the same bytes for all sockets that wait for the same. Whatever else is written
  * comes behind what waits. Where the engine holds something back, what follows waits behind it there.
  */
-import { Socket as TcpSocket } from "node:net";
 import type { RelayNotices } from "@sharmo-relay/protocol";
 import type { Socket } from "socket.io";
 import type { Batch } from "./batch.ts";
-import { type Insides, insidesOf, isInOrder, queueOf } from "./engine-insides.ts";
+import { bytesBelow, type Insides, insidesOf, isInOrder, queueOf, tcpOf } from "./engine-insides.ts";
 import type { Frame } from "./frames.ts";
 import type { Gathered, Gathering } from "./gathering.ts";
 import { onceDrained, type Progress, progressOf, type Sink } from "./sink.ts";
@@ -61,10 +60,9 @@ export class SocketWriter implements Sink, Gathered {
     this.flush(performance.now());
     const insides = this.#inOrder();
     if (insides === undefined) return this.#passOn(frames);
-    const plain = insides.reads === "plain";
     const bytes = frames.reduce((sum, { websocket }) => sum + websocket.length, 0);
     if (bytes > copied) this.#oneByOne(frames, insides);
-    else insides.tcp.write(Buffer.concat(frames.map((frame) => (plain ? frame.websocket : frame.deflated))));
+    else insides.tcp.write(Buffer.concat(frames.map((frame) => wireOf(frame, insides))));
   }
 
   together(work: () => void): void {
@@ -99,7 +97,7 @@ export class SocketWriter implements Sink, Gathered {
 
   /** With polling the engine passes its buffer on when the client asks for it, and so only then. */
   progress(): Progress {
-    const tcp = this.#insides?.tcp ?? tcpSocket(this.#socket);
+    const tcp = this.#insides?.tcp ?? tcpOf(this.#socket.conn);
     return tcp === undefined ? { taken: this.#engine?.passedOn ?? 0, left: 0 } : progressOf(tcp);
   }
 
@@ -111,7 +109,7 @@ export class SocketWriter implements Sink, Gathered {
 
   cut(): void {
     this.#waiting = undefined;
-    const tcp = this.#insides?.tcp ?? tcpSocket(this.#socket);
+    const tcp = this.#insides?.tcp ?? tcpOf(this.#socket.conn);
     if (tcp === undefined) this.#socket.conn.close(true);
     else tcp.destroy();
   }
@@ -140,19 +138,24 @@ export class SocketWriter implements Sink, Gathered {
     }
   }
 
-  #oneByOne(frames: readonly Frame[], { tcp, reads }: Insides): void {
+  #oneByOne(frames: readonly Frame[], insides: Insides): void {
     this.together(() => {
-      for (const frame of frames) tcp.write(reads === "plain" ? frame.websocket : frame.deflated);
+      for (const frame of frames) insides.tcp.write(wireOf(frame, insides));
     });
   }
 
   #held(): number {
     const insides = this.#insides;
-    if (insides === undefined) return (this.#engine?.characters ?? 0) + transportBytes(this.#socket);
+    if (insides === undefined) return (this.#engine?.characters ?? 0) + bytesBelow(this.#socket.conn);
     const queue = queueOf(this.#socket.conn);
     const held = insides.tcp.writableLength + insides.sender._bufferedBytes;
     return queue === undefined || queue.length === 0 ? held : held + charactersOf(queue);
   }
+}
+
+/** Of one frame that is not written as part of a chain. */
+function wireOf(frame: Frame, { reads }: Insides): Buffer {
+  return reads === "plain" ? frame.websocket : frame.deflated;
 }
 
 /** Lists that were counted before: a client that takes nothing has a long one, looked at with each event. */
@@ -184,22 +187,4 @@ class EngineQueue {
       this.passedOn++;
     });
   }
-}
-
-/** What Node and ws hold of a WebSocket; polling has nothing but the engine's buffer. */
-function transportBytes(socket: Socket): number {
-  const ws = webSocket(socket);
-  if (ws === undefined || !("bufferedAmount" in ws)) return 0;
-  return typeof ws.bufferedAmount === "number" ? ws.bufferedAmount : 0;
-}
-
-function tcpSocket(socket: Socket): TcpSocket | undefined {
-  const ws = webSocket(socket);
-  return ws !== undefined && "_socket" in ws && ws._socket instanceof TcpSocket ? ws._socket : undefined;
-}
-
-function webSocket(socket: Socket): object | undefined {
-  const transport: object = socket.conn.transport;
-  const ws = "socket" in transport ? transport.socket : undefined;
-  return typeof ws === "object" && ws !== null ? ws : undefined;
 }

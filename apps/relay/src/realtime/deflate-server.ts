@@ -5,6 +5,7 @@
  */
 import { constants, inflateRawSync } from "node:zlib";
 import { WebSocket, WebSocketServer } from "ws";
+import { deflateOf } from "../fanout/engine-insides.ts";
 import { flushEnd } from "../fanout/websocket-frame.ts";
 
 type Callback = (error: Error | null, message?: Buffer) => void;
@@ -30,9 +31,9 @@ class UncompressedWebSocket extends WebSocket {
 
   /** ws calls it once the extension is agreed on. */
   setSocket(...args: readonly unknown[]): void {
-    const extension = extensionOf(this);
+    const extension = deflateOf(this);
     const [, , limits] = args;
-    if (extension !== undefined) extension.decompress = inflater(maxPayloadOf(limits));
+    if (isExtension(extension)) extension.decompress = inflater(maxPayloadOf(limits));
     const proto: { setSocket?: unknown } = WebSocket.prototype as object;
     if (typeof proto.setSocket === "function") proto.setSocket.apply(this, args);
   }
@@ -51,20 +52,8 @@ export class DeflateServer extends WebSocketServer {
   }
 }
 
-function extensionOf(socket: object): Extension | undefined {
-  const extensions: unknown = "_extensions" in socket ? socket._extensions : undefined;
-  if (typeof extensions !== "object" || extensions === null) return undefined;
-  const extension: unknown = Object.entries(extensions).find(([name]) => name === "permessage-deflate")?.[1];
-  return isExtension(extension) ? extension : undefined;
-}
-
-function isExtension(value: unknown): value is Extension {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "decompress" in value &&
-    typeof value.decompress === "function"
-  );
+function isExtension(value: object | undefined): value is Extension {
+  return value !== undefined && "decompress" in value && typeof value.decompress === "function";
 }
 
 const defaultMaxPayload = 64 * 1024;
